@@ -1,0 +1,67 @@
+package link
+
+import (
+	"errors"
+	"time"
+
+	"hotline/internal/wire"
+)
+
+// ErrInterrupted is returned by a [Conn] whose wait was ended by [Conn.Interrupt] or by a [Stop]. The connection
+// is as good as before.
+var ErrInterrupted = errors.New("wait interrupted")
+
+// Conn moves frames between two peers. It knows nothing of calls: ids, pieces, deadlines and limits are the
+// engine's.
+//
+// Reading belongs to one goroutine at a time (the engine passes the role on): Ready, Next and Read are never
+// called at once. Write, Interrupt and Close may be called by any goroutine at any time.
+//
+// A connection fails as a whole: after any error but ErrInterrupted every later call fails with the same cause.
+type Conn interface {
+	// Ready reports whether a frame has begun to arrive, so that Next will not sleep for long. It never sleeps;
+	// a transport that knows how may spin for its budget first.
+	Ready() bool
+
+	// Next waits for the next frame and returns its header, checked. The engine takes all of its Length bytes
+	// with Read before it calls Next again. It returns io.EOF when the peer closed between two frames,
+	// ErrInterrupted after Interrupt, in both cases without having lost a byte.
+	Next() (wire.Header, error)
+
+	// Read copies at least one byte of the present frame's payload into p, at most len(p), and never past the
+	// frame's end. A p that is empty returns 0, nil. It may return ErrInterrupted, and is then called again.
+	Read(p []byte) (int, error)
+
+	// Interrupt makes a Next or Read that sleeps return ErrInterrupted, or, where none sleeps, the next one
+	// that would. One interrupt ends one wait at most.
+	Interrupt()
+
+	// Write sends one frame: the header, then metadata, then payload. h.Length is len(metadata) + len(payload),
+	// at most MaxFrame in all. All three belong to the caller again when Write returns. Frames of concurrent
+	// writers are never mixed, and those of one goroutine keep their order. Write may return before the bytes
+	// have left the process; a failure after that ends the connection. When it would have to wait for the peer
+	// to make room it gives up as stop says, with ErrInterrupted and nothing of the frame sent.
+	Write(stop Stop, h *wire.Header, metadata, payload []byte) error
+
+	// MaxFrame is the most payload bytes a frame written here may have, at least 4 KiB, at most
+	// wire.MaxFramePayload.
+	MaxFrame() int
+
+	// Close ends the connection: waits end with an error and the peer learns of it. What Write accepted before
+	// is still sent if the peer takes it within a short time. Close is idempotent, and returns when everything
+	// that the connection started has ended.
+	Close() error
+
+	// Trusted reports whether the peer is on this machine and of this user (or root): shared memory and unix sockets
+	// whose peer credentials say so. TCP is never trusted.
+	Trusted() bool
+
+	// String says what the connection is, for errors and logs: "shm:///run/…", "tcp://[::1]:5555".
+	String() string
+}
+
+// Stop says when a wait is to be given up. The zero Stop waits for ever.
+type Stop struct {
+	Done     <-chan struct{} // closed when the caller's context ends; nil for never
+	Deadline time.Time       // with a monotonic reading; zero for none
+}
