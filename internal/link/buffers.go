@@ -1,0 +1,42 @@
+package link
+
+import (
+	"math/bits"
+	"sync"
+)
+
+// Buffers lends message buffers in sizes of powers of two. The zero value is ready; it may be used by many
+// goroutines. What is lent and not given back is simply garbage.
+type Buffers struct {
+	classes [maxBufferClass - minBufferClass + 1]sync.Pool // of *[]byte
+}
+
+const (
+	minBufferClass = 9  // 512 bytes: the least that is lent
+	maxBufferClass = 24 // 16 MiB: larger ones are left to the garbage collector
+)
+
+// buffer is a lent slice. It is a pointer all its life, so that lending does not allocate.
+type buffer struct{ b []byte }
+
+// get lends a buffer of length 0 with room for n bytes.
+func (p *Buffers) get(n int) *buffer {
+	class := max(bits.Len(uint(max(n, 1)-1)), minBufferClass)
+	if class > maxBufferClass {
+		return &buffer{make([]byte, 0, n)}
+	}
+	if v, ok := p.classes[class-minBufferClass].Get().(*buffer); ok {
+		return v
+	}
+	return &buffer{make([]byte, 0, 1<<class)}
+}
+
+// put takes a buffer back. Nobody may hold on to it or to a slice of it.
+func (p *Buffers) put(v *buffer) {
+	class := bits.Len(uint(cap(v.b))) - 1 // rounded down: the buffer has at least 1<<class
+	if class < minBufferClass || class > maxBufferClass {
+		return
+	}
+	v.b = v.b[:0]
+	p.classes[class-minBufferClass].Put(v)
+}

@@ -1,0 +1,360 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"hotline/internal/wire"
+)
+
+// Client makes calls over one connection. Many goroutines may call at once; replies come in any order.
+type Client struct {
+	conn    Conn
+	opt     Options
+	clock   clock
+	alarm   alarm
+	buffers *Buffers
+	in      inbound // belongs to who has the reading role
+
+	mu       sync.Mutex
+	table    table         // guarded by mu
+	reading  bool          // guarded by mu: somebody has the reading role
+	began    uint64        // guarded by mu: calls begun, so that the watcher sees whether the link is quiet
+	draining bool          // guarded by mu: the server said goaway
+	err      error         // guarded by mu: why the link ended
+	cancels  []uint64      // guarded by mu: ids whose cancel frames wait to be sent
+	flushing bool          // guarded by mu: a goroutine sends cancels
+	ended    chan struct{} // closed when err is set
+	group    sync.WaitGroup
+}
+
+// NewClient makes calls over conn, whose handshake is done, and owns it from now on: Close closes it. Errors name the
+// option that is out of range.
+func NewClient(conn Conn, o *Options) (*Client, error) {
+	opt, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	l := &Client{conn: conn, opt: opt, clock: newClock(), buffers: opt.Buffers, ended: make(chan struct{})}
+	l.in = inbound{conn: conn, buffers: opt.Buffers}
+	l.table.limit = opt.MaxInFlight
+	l.alarm = alarm{clock: l.clock, fire: l.expire}
+	l.group.Add(1)
+	go l.watch()
+	return l, nil
+}
+
+// Call sends a request and waits for its reply, until ctx or the request's timeout ends. The caller that waits reads
+// its own reply. The errors are the context's own (context.Canceled, context.DeadlineExceeded, wrapped with
+// ErrNotExecuted where the request never left), *TooLargeError, *wire.Error for what the server answered, and
+// ErrNotExecuted or ErrMaybeExecuted with the cause when the link ended.
+func (l *Client) Call(ctx context.Context, r *Request) (Reply, error) {
+	return l.call(ctx, wire.KindCall, r)
+}
+
+// Ping waits until the server has answered through the same path that calls take.
+func (l *Client) Ping(ctx context.Context) error {
+	reply, err := l.call(ctx, wire.KindPing, &Request{})
+	reply.Release()
+	return err
+}
+
+// Draining reports whether the server has said that it takes no new calls on this link.
+func (l *Client) Draining() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.draining
+}
+
+// InFlight returns the number of calls begun and not yet ended.
+func (l *Client) InFlight() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.table.slots) - len(l.table.free)
+}
+
+// Ended is closed when the link has ended, for whatever reason.
+func (l *Client) Ended() <-chan struct{} { return l.ended }
+
+// Err returns why the link ended, or nil while it lives.
+func (l *Client) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// Close ends the link: calls in flight fail at once, with ErrMaybeExecuted or ErrNotExecuted and ErrClosed. It
+// returns when everything that the link started has ended, and is idempotent.
+func (l *Client) Close() error {
+	l.fail(ErrClosed)
+	l.alarm.stop()
+	l.group.Wait()
+	return nil
+}
+
+func (l *Client) call(ctx context.Context, kind wire.Kind, r *Request) (Reply, error) {
+	if len(r.Payload) > l.opt.PeerMaxMessage {
+		return Reply{}, notExecuted(&TooLargeError{What: "arguments", Size: len(r.Payload), Limit: l.opt.PeerMaxMessage})
+	}
+	if err := ctx.Err(); err != nil {
+		return Reply{}, notExecuted(err)
+	}
+	deadline := deadlineOf(ctx, r.Timeout, l.clock)
+	c, err := l.begin(ctx, deadline, r.Fresh)
+	if err != nil {
+		return Reply{}, err
+	}
+	stop := Stop{Done: ctx.Done()}
+	c.head = wire.Header{Kind: kind, Method: r.Method, ID: c.id}
+	if deadline != 0 {
+		stop.Deadline = l.clock.time(deadline)
+		c.head.Timeout = uint64(max(1, deadline-l.clock.now()))
+	}
+	if stop.Done != nil {
+		c.head.Flags = wire.FlagCancellable
+	}
+	begun, err := send(l.conn, stop, &c.head, r.Metadata, r.Payload)
+	if err != nil {
+		return Reply{}, l.unsent(ctx, c, begun, err)
+	}
+	if deadline != 0 {
+		l.alarm.set(deadline)
+	}
+	return l.await(ctx, c)
+}
+
+// begin takes a slot, waiting for one when the limit of calls in flight is reached.
+func (l *Client) begin(ctx context.Context, deadline int64, fresh bool) (*call, error) {
+	l.mu.Lock()
+	if err := l.refusalLocked(); err != nil {
+		l.mu.Unlock()
+		return nil, err
+	}
+	c := l.table.take()
+	if c == nil {
+		var err error
+		if c, err = l.beginSlow(ctx, deadline); err != nil {
+			l.mu.Unlock()
+			return nil, err
+		}
+	}
+	c.inFlight, c.fresh, c.deadline = true, fresh, deadline
+	l.began++
+	l.mu.Unlock()
+	return c, nil
+}
+
+// beginSlow waits for a slot. Client.mu is held when it is called and when it returns.
+func (l *Client) beginSlow(ctx context.Context, deadline int64) (*call, error) {
+	w := &slotWaiter{got: make(chan struct{})}
+	l.table.queue = append(l.table.queue, w)
+	l.mu.Unlock()
+	var late <-chan time.Time
+	if deadline != 0 {
+		t := time.NewTimer(time.Duration(deadline - l.clock.now()))
+		defer t.Stop()
+		late = t.C
+	}
+	var err error
+	select {
+	case <-w.got:
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-late:
+		err = context.DeadlineExceeded
+	}
+	l.mu.Lock()
+	if err != nil && !l.table.forget(w) && w.c != nil {
+		l.table.release(w.c) // it was handed over at the same moment
+	}
+	if err == nil {
+		err = l.refusalLocked()
+		if err != nil && w.c != nil {
+			l.table.release(w.c)
+		}
+		return w.c, err
+	}
+	return nil, notExecuted(err)
+}
+
+// refusalLocked says why no call can begin.
+func (l *Client) refusalLocked() error {
+	switch {
+	case l.err != nil:
+		return notExecuted(l.err)
+	case l.draining:
+		return notExecuted(ErrDraining)
+	}
+	return nil
+}
+
+// unsent ends a call whose request could not be sent whole.
+func (l *Client) unsent(ctx context.Context, c *call, begun bool, cause error) error {
+	interrupted := errors.Is(cause, ErrInterrupted)
+	if interrupted {
+		if cause = ctx.Err(); cause == nil {
+			cause = context.DeadlineExceeded
+		}
+	}
+	l.mu.Lock()
+	id := c.id
+	l.endLocked(c, nil)
+	l.dropReplyLocked(c)
+	l.table.release(c)
+	l.mu.Unlock()
+	if begun && interrupted {
+		l.cancel(id) // the server forgets the pieces that it has
+	}
+	if !interrupted {
+		var large *TooLargeError
+		if !errors.As(cause, &large) {
+			l.fail(cause)
+		}
+	}
+	return notExecuted(cause)
+}
+
+// await waits for c's reply, reading for everybody when nobody else does, and ends the call.
+func (l *Client) await(ctx context.Context, c *call) (Reply, error) {
+	l.mu.Lock()
+	for c.inFlight {
+		if l.reading {
+			l.parkLocked(ctx, c)
+			continue
+		}
+		l.reading, c.leading = true, true
+		l.mu.Unlock()
+		own := l.lead(ctx, c)
+		l.mu.Lock()
+		l.reading, c.leading = false, false
+		if own {
+			c.inFlight, c.err = false, nil
+		}
+	}
+	id, err := c.id, c.err
+	var m message
+	if err == nil {
+		m = *c.reply
+		c.reply.body, c.reply.lent = nil, nil
+	} else {
+		l.dropReplyLocked(c)
+	}
+	l.table.release(c)
+	l.passOnLocked()
+	l.mu.Unlock()
+	if err == nil {
+		return l.result(&m)
+	}
+	if isContextError(err) {
+		l.cancel(id)
+		err = maybeExecuted(err)
+	}
+	return Reply{}, err
+}
+
+// parkLocked sleeps until something changed for c: its reply came, it was given up, or the reading role is free.
+func (l *Client) parkLocked(ctx context.Context, c *call) {
+	l.table.park(c)
+	l.mu.Unlock()
+	select {
+	case <-c.ready:
+		l.mu.Lock()
+	case <-ctx.Done():
+		l.mu.Lock()
+		if c.inFlight {
+			l.endLocked(c, ctx.Err())
+		}
+	}
+	l.table.unpark(c)
+}
+
+// passOnLocked gives the reading role, if it is free, to a caller that sleeps.
+func (l *Client) passOnLocked() {
+	if c := l.table.parked.first; c != nil && !l.reading {
+		l.table.unpark(c)
+		c.signal()
+	}
+}
+
+// endLocked ends a call in flight: with err, or with the reply that it has.
+func (l *Client) endLocked(c *call, err error) {
+	if !c.inFlight {
+		return
+	}
+	c.inFlight, c.err = false, err
+	l.table.unpark(c)
+	c.signal()
+	if c.leading && err != nil {
+		l.conn.Interrupt()
+	}
+}
+
+func (l *Client) dropReplyLocked(c *call) {
+	if c.reply != nil {
+		c.reply.release(l.buffers)
+	}
+}
+
+// result turns a message that ended a call to what the caller gets.
+func (l *Client) result(m *message) (Reply, error) {
+	if m.head.Kind != wire.KindError {
+		return Reply{Body: m.body, lent: m.lent, buffers: l.buffers}, nil
+	}
+	e, err := wire.ParseError(wire.Code(m.head.Method), m.body)
+	m.release(l.buffers)
+	if err != nil {
+		l.fail(err)
+		return Reply{}, maybeExecuted(err)
+	}
+	return Reply{}, e
+}
+
+// fail ends the link and every call on it. Only the first cause counts.
+func (l *Client) fail(cause error) {
+	if errors.Is(cause, io.EOF) {
+		cause = errors.New("the peer closed the link: " + l.conn.String())
+	}
+	l.mu.Lock()
+	if l.err != nil {
+		l.mu.Unlock()
+		l.conn.Close()
+		return
+	}
+	l.err = cause
+	for _, c := range l.table.slots {
+		l.endLocked(c, maybeExecuted(cause))
+	}
+	for _, w := range l.table.queue {
+		close(w.got)
+	}
+	l.table.queue = nil
+	close(l.ended)
+	l.mu.Unlock()
+	l.conn.Close()
+}
+
+// expire ends the calls whose deadline has passed. The alarm runs it.
+func (l *Client) expire() {
+	now, next := l.clock.now(), int64(0)
+	l.mu.Lock()
+	for _, c := range l.table.slots {
+		switch {
+		case !c.inFlight || c.deadline == 0:
+		case c.deadline <= now:
+			l.endLocked(c, context.DeadlineExceeded)
+		case next == 0 || c.deadline < next:
+			next = c.deadline
+		}
+	}
+	l.mu.Unlock()
+	if next != 0 {
+		l.alarm.set(next)
+	}
+}
+
+func isContextError(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}

@@ -1,0 +1,59 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"hotline/internal/wire"
+)
+
+// What is known of a call that failed for a reason other than the handler's own error.
+var (
+	// ErrNotExecuted says that the handler was never entered: the call may be sent again.
+	ErrNotExecuted = errors.New("the call was not executed")
+
+	// ErrMaybeExecuted says that the link ended when the request had been sent and the reply had not come.
+	ErrMaybeExecuted = errors.New("the call may have been executed")
+
+	// ErrClosed says that this side closed the link.
+	ErrClosed = errors.New("the link is closed")
+
+	// ErrDraining says that the server takes no more calls on this link.
+	ErrDraining = errors.New("the server is draining")
+
+	// ErrTooLarge says that a message is over a limit.
+	ErrTooLarge = errors.New("message too large")
+)
+
+// TooLargeError says which message was over whose limit. errors.Is(err, ErrTooLarge) is true of it.
+type TooLargeError struct {
+	What  string // "arguments" or "results"
+	Size  int    // bytes
+	Limit int    // bytes
+}
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("message too large: %d bytes of %s, the limit is %d (raise MaxMessage on the side that receives)",
+		e.Size, e.What, e.Limit)
+}
+
+// Is reports whether target is [ErrTooLarge].
+func (e *TooLargeError) Is(target error) bool { return target == ErrTooLarge }
+
+func notExecuted(cause error) error   { return fmt.Errorf("%w: %w", ErrNotExecuted, cause) }
+func maybeExecuted(cause error) error { return fmt.Errorf("%w: %w", ErrMaybeExecuted, cause) }
+
+// toWire turns what a handler returned into what crosses the wire.
+func toWire(err error) *wire.Error {
+	var e *wire.Error
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, context.DeadlineExceeded):
+		return &wire.Error{Code: wire.CodeDeadline, Message: err.Error()}
+	case errors.Is(err, context.Canceled):
+		return &wire.Error{Code: wire.CodeCanceled, Message: err.Error()}
+	}
+	return &wire.Error{Code: wire.CodeApplication, Message: err.Error()}
+}

@@ -1,0 +1,149 @@
+package link
+
+import "hotline/internal/wire"
+
+// message is one message on its way in, or arrived.
+type message struct {
+	head     wire.Header // of its first piece
+	metadata []byte      // what has come of it
+	body     []byte      // what has come of it; its capacity grows as pieces come
+	lent     *buffer     // what body lies in, or nil where it has memory of its own
+}
+
+// release gives the memory back. Nobody may use body afterwards.
+func (m *message) release(p *Buffers) {
+	if m.lent != nil {
+		m.lent.b = m.body
+		p.put(m.lent)
+	}
+	m.lent, m.body = nil, nil
+}
+
+// inbound takes frames off a connection and puts messages together. It belongs to the goroutine that has the
+// reading role, and keeps its place when a wait is interrupted in the middle of a frame, so that the next reader
+// goes on from there.
+type inbound struct {
+	conn    Conn
+	buffers *Buffers
+
+	head    wire.Header // of the present frame
+	left    int         // payload bytes of the present frame that are still to be read
+	into    *message    // where they go; nil to drop them
+	scratch []byte      // where dropped bytes go
+}
+
+// smallMessage is what a peer is trusted to announce: room for a longer message is made as its bytes come.
+const smallMessage = 1 << 20
+
+// next waits for the next frame. The caller then says where its payload goes, with begin or proceed; without either
+// it is dropped.
+func (in *inbound) next() error {
+	h, err := in.conn.Next()
+	if err != nil {
+		return err
+	}
+	in.head, in.left, in.into = h, int(h.Length), nil
+	return nil
+}
+
+// midFrame reports whether a reader was interrupted within a frame.
+func (in *inbound) midFrame() bool { return in.left > 0 }
+
+// begin lets the present frame, the first of its message, be read into m. fresh gives the body memory of its own.
+func (in *inbound) begin(m *message, fresh bool) {
+	m.head = in.head
+	m.metadata = m.metadata[:0]
+	if n := int(in.head.Metadata); cap(m.metadata) < n {
+		m.metadata = make([]byte, 0, n)
+	}
+	total := int(in.head.Total)
+	room := total
+	if total > smallMessage && !in.conn.Trusted() {
+		room = smallMessage
+	}
+	if fresh {
+		m.lent, m.body = nil, make([]byte, 0, room)
+	} else {
+		m.lent = in.buffers.get(room)
+		m.body = m.lent.b
+	}
+	in.into = m
+}
+
+// proceed lets the present frame, a later one of its message, be read into m.
+func (in *inbound) proceed(m *message) error {
+	h, first := &in.head, &m.head
+	have, more := uint64(len(m.body)), h.Flags&wire.FlagMore != 0
+	got := have + uint64(h.Length)
+	switch {
+	case h.Kind != first.Kind || h.Method != first.Method || h.Total != first.Total:
+		return wire.ProtocolErrorf("a piece of a %s of %d bytes in a %s of %d bytes", h.Kind, h.Total, first.Kind, first.Total)
+	case got > uint64(h.Total):
+		return wire.ProtocolErrorf("%d bytes have come of a %s of %d", got, h.Kind, h.Total)
+	case !more && got < uint64(h.Total):
+		return wire.ProtocolErrorf("a %s of %d bytes ends after %d", h.Kind, h.Total, got)
+	}
+	in.grow(m, int(got))
+	in.into = m
+	return nil
+}
+
+// grow makes room in m for n bytes in all, doubling so that a peer has to send half of what it makes us hold.
+func (in *inbound) grow(m *message, n int) {
+	if n <= cap(m.body) {
+		return
+	}
+	room := min(int(m.head.Total), max(n, 2*cap(m.body)))
+	old := *m
+	if old.lent != nil {
+		m.lent = in.buffers.get(room)
+		m.body = append(m.lent.b, old.body...)
+		old.release(in.buffers)
+		return
+	}
+	m.body = append(make([]byte, 0, room), old.body...)
+}
+
+// fill reads what is left of the present frame. After ErrInterrupted it may be called again.
+func (in *inbound) fill() error {
+	for in.left > 0 {
+		n, err := in.conn.Read(in.room())
+		in.took(n)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// room is where the next bytes of the frame go.
+func (in *inbound) room() []byte {
+	m := in.into
+	if m == nil {
+		if in.scratch == nil {
+			in.scratch = make([]byte, 4<<10)
+		}
+		return in.scratch[:min(in.left, len(in.scratch))]
+	}
+	if have, want := len(m.metadata), int(m.head.Metadata); have < want {
+		return m.metadata[have:want]
+	}
+	have := len(m.body)
+	return m.body[have : have+in.left]
+}
+
+// took accounts for n bytes read into room.
+func (in *inbound) took(n int) {
+	in.left -= n
+	m := in.into
+	switch {
+	case m == nil:
+	case len(m.metadata) < int(m.head.Metadata):
+		m.metadata = m.metadata[:len(m.metadata)+n]
+	default:
+		m.body = m.body[:len(m.body)+n]
+	}
+}
+
+// complete reports whether the present frame, now read, ends its message.
+func (in *inbound) complete() bool { return in.head.Flags&wire.FlagMore == 0 }

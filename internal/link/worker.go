@@ -1,0 +1,294 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"hotline/internal/wire"
+)
+
+// The reading role of a Server moves by its word turn: the number of the present request, below it the method that is
+// being run, and below that one bit that is set while its handler runs.
+//
+//	n<<17                  the worker that holds n reads
+//	n<<17 | method<<1 | 1  the worker that holds n runs a handler, and the role may be taken from it
+//
+// The worker sets the bit before it enters the handler and moves to (n+1)<<17 by compare-and-swap when the reply is
+// written. The sentry makes the same move when it finds the same odd value twice, and starts a new worker that holds
+// n+1; the old one sees its swap fail, and ends. Numbers are never used again, so exactly one of the two succeeds.
+
+const turnShift = 17
+
+func readingTurn(n uint64) uint64 { return n << turnShift }
+
+func runningTurn(n uint64, method uint16) uint64 { return n<<turnShift | uint64(method)<<1 | 1 }
+
+// worker is what a goroutine that serves a link works with.
+type worker struct {
+	head     wire.Header // of what it writes
+	request  message     // the call being answered
+	incoming Incoming
+	refusal  *wire.Error // set when the call is to be refused without its handler
+}
+
+// work reads and answers calls, holding turn, until the role is taken from it or the link ends.
+func (s *Server) work(turn uint64) {
+	defer s.crew.leave()
+	w := &worker{incoming: Incoming{buffers: s.opt.Buffers}}
+	for {
+		if err := s.receive(w); err != nil {
+			s.fail(err)
+			return
+		}
+		if !s.answer(w, turn) {
+			return
+		}
+		turn++
+	}
+}
+
+// receive reads frames until a call is complete in w.
+func (s *Server) receive(w *worker) error {
+	for {
+		s.conn.Ready() // spins where that pays; next sleeps
+		if err := s.in.next(); errors.Is(err, ErrInterrupted) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		if err := s.accept(w); err != nil {
+			return err
+		}
+		if err := s.fill(); err != nil {
+			return err
+		}
+		if s.arrived(w) {
+			return nil
+		}
+	}
+}
+
+func (s *Server) fill() error {
+	for {
+		if err := s.in.fill(); !errors.Is(err, ErrInterrupted) {
+			return err
+		}
+	}
+}
+
+// accept looks at the header of a frame and decides where its payload goes.
+func (s *Server) accept(w *worker) error {
+	h := &s.in.head
+	switch h.Kind {
+	case wire.KindCall, wire.KindPing:
+		if h.ID == 0 {
+			return wire.ProtocolErrorf("a %s without an id", h.Kind)
+		}
+		return s.acceptCall(w)
+	case wire.KindCancel:
+		s.cancelCall(h.ID)
+		return nil
+	}
+	return wire.ProtocolErrorf("the client sent a %s frame", h.Kind)
+}
+
+func (s *Server) acceptCall(w *worker) error {
+	h := &s.in.head
+	if h.Flags&wire.FlagPiece != 0 {
+		m := s.partial[h.ID]
+		if m == nil {
+			return nil // refused, or cancelled, before
+		}
+		return s.in.proceed(m)
+	}
+	if s.partial[h.ID] != nil {
+		return wire.ProtocolErrorf("a second call with the id of one under way")
+	}
+	s.unsent.Add(1)
+	s.running.Add(1)
+	w.refusal = s.refuse(h)
+	switch {
+	case w.refusal != nil:
+		w.request.head = *h
+	case s.in.complete():
+		s.in.begin(&w.request, false)
+	default:
+		m := new(message)
+		if s.partial == nil {
+			s.partial = make(map[uint64]*message)
+		}
+		s.partial[h.ID] = m
+		s.in.begin(m, false)
+	}
+	return nil
+}
+
+// refuse says why a call can't be taken, or nil.
+func (s *Server) refuse(h *wire.Header) *wire.Error {
+	running, limit := s.running.Load(), int64(s.opt.MaxInFlight)
+	switch {
+	case h.Kind == wire.KindPing && h.Flags&wire.FlagMore != 0:
+		return wire.Errorf(wire.CodeTooLarge, "a ping in pieces")
+	case s.draining.Load():
+		return wire.Errorf(wire.CodeDraining, "the server is draining")
+	case running-s.zombies.Load() > limit || running > 4*limit:
+		return wire.Errorf(wire.CodeExhausted, "%d calls in flight on this link, the limit is %d", running, limit)
+	case int64(h.Total) > int64(s.opt.MaxMessage):
+		return wire.Errorf(wire.CodeTooLarge, "%v", &TooLargeError{What: "arguments", Size: int(h.Total), Limit: s.opt.MaxMessage})
+	}
+	return nil
+}
+
+// arrived reports whether the frame that was read completes a call in w.
+func (s *Server) arrived(w *worker) bool {
+	h, m := &s.in.head, s.in.into
+	s.in.into = nil
+	switch {
+	case w.refusal != nil:
+		return true
+	case m == nil || !s.in.complete():
+		return false
+	case m != &w.request:
+		delete(s.partial, h.ID)
+		w.request = *m
+	}
+	return true
+}
+
+// answer runs the handler of w's call and writes its reply. It reports whether the worker still has the reading role.
+func (s *Server) answer(w *worker, turn uint64) bool {
+	head := &w.request.head
+	if w.refusal == nil && head.Kind == wire.KindCall && s.opt.Methods.isSlow(head.Method) {
+		s.crew.join()
+		s.turn.Store(readingTurn(turn + 1))
+		go s.work(turn + 1)
+		began := time.Now()
+		s.handle(w)
+		s.opt.Methods.ran(head.Method, time.Since(began))
+		return false
+	}
+	running := runningTurn(turn, head.Method)
+	s.turn.Store(running)
+	s.opt.Sentry.look(s)
+	s.handle(w)
+	return s.turn.CompareAndSwap(running, readingTurn(turn+1))
+}
+
+// handle answers w's call, and gives its memory back.
+func (s *Server) handle(w *worker) {
+	in, c, err := &w.request.head, &w.incoming, error(nil)
+	ctx := s.ctx
+	var own *callContext
+	switch {
+	case w.refusal != nil:
+		err = w.refusal
+	case in.Kind == wire.KindPing:
+	default:
+		if in.Timeout != 0 || in.Flags&wire.FlagCancellable != 0 {
+			own = s.track(in)
+			ctx = own
+		}
+		c.Method, c.Metadata, c.Payload = in.Method, w.request.metadata, w.request.body
+		err = s.invoke(ctx, c)
+	}
+	gone := own != nil && s.untrack(own)
+	s.running.Add(-1)
+	if !gone {
+		s.reply(w, own, err)
+	}
+	w.refusal = nil
+	w.request.release(s.opt.Buffers)
+	if c.out != nil {
+		s.opt.Buffers.put(c.out)
+	}
+	*c = Incoming{buffers: c.buffers}
+	s.finished()
+}
+
+// finished accounts for a call that will have no more of a reply.
+func (s *Server) finished() {
+	if s.unsent.Add(-1) == 0 && s.draining.Load() {
+		select {
+		case s.drained <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// invoke runs the handler. Its panic is an error of this call; the stack goes to the log only.
+func (s *Server) invoke(ctx context.Context, c *Incoming) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.opt.Logger.Error().Str("link", s.conn.String()).Uint16("method", c.Method).
+				Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).Msg("handler panicked")
+			err = wire.Errorf(wire.CodePanic, "the method panicked: %v (the stack is in the server's log)", v)
+		}
+	}()
+	return s.handler.Handle(ctx, c)
+}
+
+// reply writes the answer to w's call. A connection that does not take it ends the link.
+func (s *Server) reply(w *worker, own *callContext, err error) {
+	c := &w.incoming
+	w.head = wire.Header{Kind: wire.KindReply, ID: w.request.head.ID}
+	if w.request.head.Kind == wire.KindPing {
+		w.head.Kind = wire.KindPong
+	}
+	if err == nil && len(c.Reply) > s.opt.PeerMaxMessage {
+		err = wire.Errorf(wire.CodeResultTooLarge, "%v",
+			&TooLargeError{What: "results", Size: len(c.Reply), Limit: s.opt.PeerMaxMessage})
+	}
+	payload := c.Reply
+	if err != nil {
+		e := toWire(err)
+		if len(e.Message) > maxErrorText {
+			e = &wire.Error{Code: e.Code, Message: e.Message[:maxErrorText] + " …"}
+		}
+		w.head.Kind, w.head.Method = wire.KindError, uint16(e.Code)
+		payload = wire.AppendError(nil, e)
+	}
+	var stop Stop
+	if own != nil && len(payload) > s.conn.MaxFrame() {
+		stop.Done = own.Done() // it ends when the caller is no longer there, who then drops what it got of the reply
+	}
+	if _, err = send(s.conn, stop, &w.head, nil, payload); err != nil && !errors.Is(err, ErrInterrupted) {
+		s.fail(err)
+	}
+}
+
+// maxErrorText bounds the words of an error that crosses the wire, in bytes.
+const maxErrorText = 64 << 10
+
+// crew counts the workers of a link. It is a WaitGroup that one may join while others wait for it to be empty.
+type crew struct {
+	mu    sync.Mutex
+	n     int           // guarded by mu
+	empty chan struct{} // closed when n first fell to 0: after that a member joins only to leave at once
+}
+
+func newCrew() crew { return crew{empty: make(chan struct{})} }
+
+func (c *crew) join() {
+	c.mu.Lock()
+	c.n++
+	c.mu.Unlock()
+}
+
+func (c *crew) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n--; c.n > 0 {
+		return
+	}
+	select {
+	case <-c.empty:
+	default:
+		close(c.empty)
+	}
+}
+
+func (c *crew) wait() { <-c.empty }
