@@ -1,6 +1,7 @@
 package shape
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 )
@@ -61,18 +62,15 @@ func flatten(found []wireField, t reflect.Type, fields Fields, index []int, oute
 			continue
 		}
 		at := append(index[:len(index):len(index)], i)
-		plain := name == "" || name == f.Name
-		if embedded && plain {
+		if embedded && name == "" {
 			found = flatten(found, inner, fields, at, outer)
 			continue
 		}
 		if !f.IsExported() {
 			continue
 		}
-		if name == "" {
-			name = f.Name
-		}
-		found = append(found, wireField{name: name, goName: f.Name, typ: f.Type, index: at, named: !plain})
+		name = cmp.Or(name, f.Name)
+		found = append(found, wireField{name: name, goName: f.Name, typ: f.Type, index: at, named: name != f.Name})
 	}
 	return found
 }

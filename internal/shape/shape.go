@@ -35,8 +35,8 @@ const (
 // Fields says how a codec names a struct field on the wire; ok is false where it leaves the field out. It is asked
 // about exported fields and about embedded structs only.
 //
-// An embedded struct for which the name is "" or the field's own name is flattened: its fields count as the outer
-// struct's, and where two have one name the less nested wins, as in encoding/json.
+// An embedded struct for which the name is "" is flattened: its fields count as the outer struct's, and where two
+// have one name the less nested wins, as in encoding/json.
 //
 // A nil Fields stands for the Go names of all exported fields, with nothing flattened, as gob has it.
 type Fields func(reflect.StructField) (name string, ok bool)
