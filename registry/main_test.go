@@ -7,15 +7,11 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
 	"hotline/registry"
 )
-
-// patience bounds every wait in these tests. It is only reached by a test that fails.
-const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
 	if args := os.Getenv("REGISTRY_TEST_HELPER"); args != "" {
@@ -142,16 +138,6 @@ func lookup(t *testing.T, d *registry.Dir, key string) []registry.Instance {
 		t.Fatal(err)
 	}
 	return all
-}
-
-// eventually waits until ok returns true.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited %v for: %s", patience, what)
-		}
-	}
 }
 
 // files returns the names in the directory, without the lock that stays for ever.
