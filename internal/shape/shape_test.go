@@ -344,6 +344,15 @@ func TestTypes(t *testing.T) {
 	}
 }
 
+func TestTypesWith(t *testing.T) {
+	types, exact, err := shape.TypesWith("(any,*{A any;Next #0},map[any]any,@net.IP)", reflect.TypeFor[json.RawMessage]())
+	const want = "[json.RawMessage *struct { A json.RawMessage; Next json.RawMessage } " +
+		"map[interface {}]json.RawMessage json.RawMessage]"
+	if fmt.Sprint(types) != want || exact || err != nil {
+		t.Errorf("TypesWith:\n got %s, %v, %v\nwant %s, false", types, exact, err, want)
+	}
+}
+
 // TestTypesRefuses builds what a hostile peer might send: each is an error or becomes any, in little time.
 func TestTypesRefuses(t *testing.T) {
 	doubling := "(" + strings.Repeat("{A ", 60) + "int"

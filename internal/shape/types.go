@@ -31,11 +31,17 @@ const (
 // The runtime keeps each type that was built until the process ends, so this is for tools, not for servers that
 // strangers call.
 func Types(s string) (_ []reflect.Type, exact bool, _ error) {
+	return TypesWith(s, reflect.TypeFor[any]())
+}
+
+// TypesWith is [Types] with the type untyped in place of any, but for the keys of maps. With json.RawMessage, a tool
+// that speaks JSON itself keeps such values to the last digit.
+func TypesWith(s string, untyped reflect.Type) (_ []reflect.Type, exact bool, _ error) {
 	nodes, err := parse(s)
 	if err != nil {
 		return nil, false, err
 	}
-	b := &builder{exact: true, done: make(map[*node]built)}
+	b := &builder{exact: true, untyped: newBuilt(untyped, len(untyped.String())), done: make(map[*node]built)}
 	types := make([]reflect.Type, len(nodes))
 	for i, n := range nodes {
 		t, err := b.build(n)
@@ -50,8 +56,9 @@ func Types(s string) (_ []reflect.Type, exact bool, _ error) {
 // builder makes Go types of nodes. What parse accepts may still be more than reflect does: its functions panic on
 // it, so everything is checked before.
 type builder struct {
-	exact bool
-	done  map[*node]built // with a nil typ while it is being built
+	exact   bool
+	untyped built
+	done    map[*node]built // with a nil typ while it is being built
 }
 
 type built struct {
@@ -61,8 +68,6 @@ type built struct {
 }
 
 func newBuilt(t reflect.Type, weight int) built { return built{t, weight, max(1, uint64(t.Size()))} }
-
-var anyType = newBuilt(reflect.TypeFor[any](), 3)
 
 // knownTypes are the self-marshalling types that are built as themselves.
 var knownTypes = map[string]reflect.Type{
@@ -75,7 +80,7 @@ var knownTypes = map[string]reflect.Type{
 
 func (b *builder) any() (built, error) {
 	b.exact = false
-	return anyType, nil
+	return b.untyped, nil
 }
 
 func (b *builder) build(n *node) (built, error) {
@@ -97,7 +102,7 @@ func (b *builder) build(n *node) (built, error) {
 func (b *builder) make(n *node) (built, error) {
 	switch n.kind {
 	case kindAny:
-		return anyType, nil
+		return b.untyped, nil
 	case kindBytes:
 		return newBuilt(reflect.TypeFor[[]byte](), 8), nil
 	case kindOpaque:
@@ -107,7 +112,7 @@ func (b *builder) make(n *node) (built, error) {
 		return b.any()
 	case kindPointer:
 		t, err := b.build(n.elem)
-		if err != nil || t.typ.Kind() == reflect.Interface || t.typ.Kind() == reflect.Pointer {
+		if err != nil || t.typ == b.untyped.typ || t.typ.Kind() == reflect.Pointer {
 			return t, err
 		}
 		return newBuilt(reflect.PointerTo(t.typ), t.weight+1), nil
@@ -156,6 +161,9 @@ func (b *builder) makeMap(n *node) (built, error) {
 	elem, err := b.build(n.elem)
 	if err != nil {
 		return elem, err
+	}
+	if key.typ == b.untyped.typ {
+		key = newBuilt(reflect.TypeFor[any](), 3)
 	}
 	if !key.typ.Comparable() {
 		return built{}, fmt.Errorf("a map can't have keys of type %s", n.key)
