@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -18,18 +17,18 @@ import (
 	"hotline/internal/filelock"
 )
 
-// lockWait bounds the wait for another process that makes or removes a socket in the same directory.
+// lockWait bounds the wait for another process that makes or removes a socket at the same path.
 const lockWait = 5 * time.Second
 
-// listenUnix makes a listening socket at path. The whole of it happens under a lock on the directory: between bind and
+// listenUnix makes a listening socket at path. The whole of it happens under a lock: between bind and
 // listen a socket refuses connections just like that of a dead process, and a second process that cleans up
 // would take it away.
 func listenUnix(path string, mode fs.FileMode) (net.Listener, func(), error) {
-	dir, err := lockDir(path)
+	release, err := filelock.Guard(path+".lock", lockWait)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer dir.Close()
+	defer release()
 	if err := removeStale(path); err != nil {
 		return nil, nil, err
 	}
@@ -45,21 +44,8 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, func(), error) {
 	return inner, sync.OnceFunc(func() { removeOwn(path, made) }), nil
 }
 
-// lockDir locks the directory of path until the file it returns is closed.
-func lockDir(path string) (*os.File, error) {
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return nil, err
-	}
-	if err := filelock.Lock(dir, lockWait); err != nil {
-		dir.Close()
-		return nil, err
-	}
-	return dir, nil
-}
-
 // removeStale takes away the socket file of a listener that is dead, which is one that refuses to be connected to. The
-// caller holds the directory's lock.
+// caller holds the lock.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -119,10 +105,10 @@ func bindUnix(path string, mode fs.FileMode) (net.Listener, error) {
 }
 
 // removeOwn takes the socket file away if it is still the one that was made. It comes before the socket is closed, and
-// under the directory's lock, so that no other process sees our file without its listener and takes it for stale.
+// under the lock, so that no other process sees our file without its listener and takes it for stale.
 func removeOwn(path string, made fs.FileInfo) {
-	if dir, err := lockDir(path); err == nil {
-		defer dir.Close()
+	if release, err := filelock.Guard(path+".lock", lockWait); err == nil {
+		defer release()
 	}
 	// The listener still holds the file's inode, so its number can't have been given to another file.
 	if now, err := os.Lstat(path); err == nil && os.SameFile(now, made) {
