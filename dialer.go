@@ -1,0 +1,197 @@
+package hotline
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"hotline/codec"
+	"hotline/internal/link"
+	"hotline/internal/wire"
+	"hotline/registry"
+)
+
+// Dialer connects clients. Its zero value has the defaults; it may be used many times, by many goroutines, and is
+// copied when a client connects.
+type Dialer struct {
+	// TLS is for tls:// addresses; by default the system's certificates are trusted.
+	TLS *tls.Config
+
+	// Codecs are codecs of the user's own, beside the built-in ones.
+	Codecs []codec.Codec
+
+	// Dir is the runtime directory; see [Server.Dir].
+	Dir string
+
+	// Timeout bounds each attempt to connect, handshake included; 5 s by default.
+	Timeout time.Duration
+
+	// MaxMessage is the largest reply taken, in bytes; 128 MiB by default.
+	MaxMessage int
+
+	// MaxInFlight is how many calls may be in flight on the client's link; further callers wait. By default, and at
+	// the most, what the server allows (1,024 by its default).
+	MaxInFlight int
+
+	// Server is the server in this process that inproc:// addresses reach, without a socket.
+	Server *Server
+
+	// Logger takes what the client has to say to an operator: at debug level, why a faster way was not taken.
+	// Nothing is logged by default.
+	Logger *zerolog.Logger
+}
+
+// target is the service that a client wants.
+type target struct {
+	name, port, version string // from tags or from a text; what is empty is not asked for
+	word                string // a name or a port, where a text did not say which
+}
+
+// parseTarget reads "name", "name@major" or a port.
+func parseTarget(text string) (*target, error) {
+	if registry.IsNumber(text) {
+		return &target{port: text}, registry.CheckPort(text)
+	}
+	name, major, versioned := strings.Cut(text, "@")
+	if err := registry.CheckName(name); err != nil {
+		return nil, err
+	}
+	if versioned {
+		_, err := registry.Major(major)
+		return &target{name: name, version: major}, err
+	}
+	return &target{word: text}, nil
+}
+
+// key is what to look up in the registry.
+func (t *target) key() string {
+	switch {
+	case t.word != "":
+		return t.word
+	case t.name == "":
+		return t.port
+	case t.version != "":
+		major, _ := registry.Major(t.version) // checked when it was read
+		return t.name + "@" + major
+	}
+	return t.name
+}
+
+// fits reports what is wrong with the service that answered.
+func (t *target) fits(w *wire.Welcome) error {
+	if t.word != "" && t.word != w.Service && t.word != w.Port {
+		return fmt.Errorf("%s@%s (port %s) answered, not %s", w.Service, w.ServiceVersion, w.Port, t.word)
+	}
+	return nil
+}
+
+// withDefaults returns a checked copy.
+func (d *Dialer) withDefaults() (*Dialer, error) {
+	v := *d
+	if err := codec.Check(v.Codecs); err != nil {
+		return nil, fmt.Errorf("Dialer.Codecs: %w", err)
+	}
+	if v.Timeout < 0 || v.MaxMessage < 0 || v.MaxInFlight < 0 {
+		return nil, errors.New("Dialer: Timeout, MaxMessage and MaxInFlight must not be negative")
+	}
+	if int64(v.MaxMessage) > 1<<32-1 || v.MaxInFlight > link.MaxMaxInFlight {
+		return nil, fmt.Errorf("Dialer: MaxMessage is at most 4 GiB - 1 and MaxInFlight at most %d", link.MaxMaxInFlight)
+	}
+	v.Timeout = orDefault(v.Timeout, 5*time.Second)
+	v.MaxMessage = orDefault(v.MaxMessage, link.DefaultMaxMessage)
+	if v.Logger == nil {
+		nop := zerolog.Nop()
+		v.Logger = &nop
+	}
+	return &v, nil
+}
+
+// session is one link of a client, and what was agreed on it. It is immutable.
+type session struct {
+	link    *link.Client
+	welcome *wire.Welcome
+	address string
+	numbers []uint16 // of the client's bound methods, by their index
+}
+
+// connect tries every place of every address in order, until one answers and fits. The error tells of all of them.
+func (c *Client) connect(ctx context.Context) (*session, error) {
+	var failures []error
+	for _, a := range c.addresses {
+		places, err := a.candidates(c.target, c.dialer.Dir)
+		if err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		for _, place := range places {
+			s, err := c.connectTo(ctx, place)
+			if err == nil {
+				return s, nil
+			}
+			failures = append(failures, err)
+			var mismatch *MismatchError
+			if ctx.Err() != nil || errors.As(err, &mismatch) {
+				return nil, oneError(failures)
+			}
+			c.dialer.Logger.Debug().Err(err).Stringer("address", place).Msg("could not connect")
+		}
+	}
+	return nil, oneError(failures)
+}
+
+// oneError puts failures in one line each where there are several.
+func oneError(failures []error) error {
+	if len(failures) == 1 {
+		return failures[0]
+	}
+	return errors.Join(failures...)
+}
+
+// connectTo opens one place and does the handshake.
+func (c *Client) connectTo(ctx context.Context, place address) (*session, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.dialer.Timeout)
+	defer cancel()
+	conn, err := place.open(ctx, c.dialer, c.target)
+	if err != nil {
+		return nil, err
+	}
+	w, err := link.Greet(ctx, conn, &wire.Hello{
+		Oldest: wire.Version, Newest: wire.Version, MaxMessage: uint32(c.dialer.MaxMessage),
+		Service: c.target.name, Port: c.target.port, ServiceVersion: c.target.version,
+	})
+	if err != nil {
+		var refused *wire.Error
+		if errors.As(err, &refused) {
+			err = fmt.Errorf("%s refused: %w", place, &Error{Method: "handshake", Code: refused.Code, Message: refused.Message})
+		}
+		return nil, err
+	}
+	s := &session{welcome: w, address: place.String()}
+	if err = c.target.fits(w); err == nil {
+		s.numbers, err = c.bind(w, s.address)
+	}
+	if err == nil {
+		s.link, err = c.newLink(conn, w)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (c *Client) newLink(conn link.Conn, w *wire.Welcome) (*link.Client, error) {
+	limit := int(min(w.MaxInFlight, link.MaxMaxInFlight))
+	if c.dialer.MaxInFlight > 0 {
+		limit = min(limit, c.dialer.MaxInFlight)
+	}
+	return link.NewClient(conn, &link.Options{
+		MaxMessage: c.dialer.MaxMessage, PeerMaxMessage: int(min(w.MaxMessage, 1<<31-1)), MaxInFlight: limit,
+		Logger: c.dialer.Logger, Buffers: c.buffers,
+	})
+}

@@ -1,0 +1,288 @@
+package hotline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"hotline/internal/link"
+	"hotline/internal/wire"
+	"hotline/internal/worker"
+	"hotline/nettcp"
+	"hotline/registry"
+	"hotline/shm"
+)
+
+// host is one service being served: its place in the registry, its listeners and its links.
+type host struct {
+	server  *Server
+	service *service
+	shared  *link.Options
+	entry   *registry.Entry
+
+	listeners []listener
+	accepting sync.WaitGroup // accept loops, and handshakes under way
+	greeting  chan struct{}  // a place for each handshake under way
+
+	mu       sync.Mutex
+	links    map[*link.Server]struct{} // guarded by mu
+	draining bool                      // guarded by mu
+}
+
+// listener is what the transports' listeners have in common.
+type listener interface {
+	Accept() (link.Conn, error)
+	Close() error
+	Addr() string
+}
+
+// acceptor makes a transport's listener, which returns its own type of connection, a listener.
+type acceptor[C link.Conn] struct {
+	inner interface {
+		Accept() (C, error)
+		Close() error
+		Addr() string
+	}
+}
+
+func (a acceptor[C]) Accept() (link.Conn, error) { return a.inner.Accept() }
+func (a acceptor[C]) Close() error               { return a.inner.Close() }
+func (a acceptor[C]) Addr() string               { return a.inner.Addr() }
+
+// maxGreeting bounds the handshakes that one service does at once, so that peers who connect and say nothing cost
+// little.
+const maxGreeting = 256
+
+func newHost(s *Server, v *service, shared *link.Options) *host {
+	return &host{server: s, service: v, shared: shared, greeting: make(chan struct{}, maxGreeting), links: make(map[*link.Server]struct{})}
+}
+
+// open claims the service's name and port, starts it, listens, and says that it is ready.
+func (h *host) open(ctx context.Context, dir *registry.Dir, w *worker.Settings) (err error) {
+	base := &h.service.base
+	h.entry, err = dir.Register(registry.Instance{Name: base.name, Port: base.port, Version: base.version})
+	if err != nil {
+		return err
+	}
+	if err := h.start(ctx); err != nil {
+		return errors.Join(err, h.entry.Close())
+	}
+	if err = h.listen(w); err == nil {
+		err = h.entry.Update(registry.Ready, h.addresses())
+	}
+	if err != nil {
+		h.closeListeners()
+		return errors.Join(err, h.stop(ctx), h.entry.Close())
+	}
+	for _, ln := range h.listeners {
+		h.accepting.Go(func() { h.accept(ln) })
+	}
+	h.server.Logger.Info().Str("service", base.name).Str("version", base.version).Str("port", base.port).
+		Int("methods", len(h.service.methods)).Strs("addresses", h.addresses()).Msg("serving")
+	return nil
+}
+
+func (h *host) start(ctx context.Context) error {
+	if v, ok := h.service.value.(starter); ok {
+		if err := v.Start(ctx); err != nil {
+			return fmt.Errorf("start %s: %w", h.service.typ, err)
+		}
+	}
+	return nil
+}
+
+func (h *host) stop(ctx context.Context) error {
+	if v, ok := h.service.value.(stopper); ok {
+		if err := v.Stop(ctx); err != nil {
+			return fmt.Errorf("stop %s: %w", h.service.typ, err)
+		}
+	}
+	return nil
+}
+
+// listen opens a listener for every transport that the service is to be reached by.
+func (h *host) listen(w *worker.Settings) error {
+	shmListener, err := shm.Listen(h.entry.SocketPath("shm"), nil)
+	switch {
+	case err == nil:
+		h.listeners = append(h.listeners, acceptor[*shm.Conn]{shmListener})
+	case errors.Is(err, shm.ErrNotSupported):
+		h.server.Logger.Debug().Err(err).Msg("no shared memory")
+	default:
+		return err
+	}
+	options := &nettcp.Options{HandshakeTimeout: h.server.HandshakeTimeout}
+	unixListener, err := nettcp.Listen("unix", h.entry.SocketPath("unix"), options)
+	if err != nil {
+		return err
+	}
+	h.listeners = append(h.listeners, acceptor[*nettcp.Conn]{unixListener})
+	if h.server.TCPBind == "" {
+		return nil
+	}
+	tcpListener, err := h.listenTCP(w)
+	if err != nil {
+		return err
+	}
+	h.listeners = append(h.listeners, acceptor[*nettcp.Conn]{tcpListener})
+	return nil
+}
+
+// listenTCP listens itself, or takes the listener that the manager opened for all workers.
+func (h *host) listenTCP(w *worker.Settings) (*nettcp.Listener, error) {
+	base := &h.service.base
+	options := &nettcp.Options{HandshakeTimeout: h.server.HandshakeTimeout, TLS: h.server.TLS}
+	if w != nil {
+		if fd, ok := w.Listeners[base.port]; ok {
+			inherited, err := inheritListener(fd)
+			if err != nil {
+				return nil, err
+			}
+			return nettcp.NewListener(inherited, options)
+		}
+	}
+	if !registry.IsNumber(base.port) {
+		return nil, fmt.Errorf("port %q is a word, and TCP needs a number: change the port tag, or leave TCPBind (tcp_bind) empty", base.port)
+	}
+	return nettcp.Listen("tcp", joinPort(h.server.TCPBind, base.port), options)
+}
+
+// inheritListener takes over a listening socket that the parent process left open.
+func inheritListener(fd int) (net.Listener, error) {
+	f := os.NewFile(uintptr(fd), "listener")
+	defer f.Close() // FileListener works on a copy
+	ln, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("inherited listener, descriptor %d: %w", fd, err)
+	}
+	return ln, nil
+}
+
+// joinPort adds the port to an address that has none.
+func joinPort(address, port string) string {
+	if host, own, err := net.SplitHostPort(address); err == nil {
+		if _, err := strconv.ParseUint(own, 10, 16); err == nil {
+			return net.JoinHostPort(host, own)
+		}
+	}
+	return net.JoinHostPort(strings.Trim(address, "[]"), port)
+}
+
+func (h *host) addresses() []string {
+	var all []string
+	for _, ln := range h.listeners {
+		all = append(all, ln.Addr())
+	}
+	return all
+}
+
+// accept takes connections until its listener is closed.
+func (h *host) accept(ln listener) {
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			if !errors.Is(err, net.ErrClosed) {
+				h.server.Logger.Error().Err(err).Str("listener", ln.Addr()).Msg("no more connections are taken here")
+			}
+			return
+		}
+		h.meet(conn)
+	}
+}
+
+// meet greets a new connection on a goroutine of its own.
+func (h *host) meet(conn link.Conn) {
+	h.greeting <- struct{}{}
+	h.accepting.Go(func() {
+		defer func() { <-h.greeting }()
+		h.greet(conn)
+	})
+}
+
+// greet does the handshake on a new connection and makes it a link.
+func (h *host) greet(conn link.Conn) {
+	var peerMax uint32
+	err := link.Receive(conn, h.server.HandshakeTimeout, func(hello *wire.Hello) (*wire.Welcome, *wire.Error) {
+		peerMax = hello.MaxMessage
+		return h.service.answer(hello, h.server, h.entry.Instance().ID)
+	})
+	if err != nil {
+		h.server.Logger.Warn().Err(err).Str("service", h.service.base.name).Msg("connection not taken")
+		return
+	}
+	o := *h.shared
+	o.MaxMessage, o.PeerMaxMessage, o.MaxInFlight = h.server.MaxMessage, int(min(peerMax, 1<<31-1)), h.server.MaxInFlight
+	o.Logger, o.Methods = h.server.Logger, h.service.slow
+	handler := &linkHandler{service: h.service, trusted: conn.Trusted() || h.server.TCPAllowInsecureSerialisation, via: conn.String()}
+	var l *link.Server
+	added := make(chan struct{})
+	l, err = link.NewServer(conn, handler, &o, func() {
+		<-added
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.links, l)
+	})
+	if err != nil {
+		h.server.Logger.Error().Err(err).Msg("connection not taken")
+		conn.Close()
+		return
+	}
+	h.mu.Lock()
+	h.links[l] = struct{}{}
+	late := h.draining
+	h.mu.Unlock()
+	close(added)
+	if late {
+		l.Close()
+	}
+}
+
+// drain takes no more connections and calls, lets the calls in flight end until ctx does, and stops the service.
+func (h *host) drain(ctx context.Context) error {
+	err := h.entry.Update(registry.Draining, h.addresses())
+	h.closeListeners()
+	h.mu.Lock()
+	h.draining = true
+	var links []*link.Server
+	for l := range h.links {
+		links = append(links, l)
+	}
+	h.mu.Unlock()
+	var wg sync.WaitGroup
+	cut := make([]int, len(links))
+	for i, l := range links {
+		wg.Go(func() {
+			if l.Shutdown(ctx) != nil {
+				cut[i] = l.Running()
+			}
+		})
+	}
+	wg.Wait()
+	h.accepting.Wait()
+	if n := sum(cut); n > 0 {
+		err = errors.Join(err, fmt.Errorf("hotline: service %s: %d calls were still running and were cut off", h.service.base.name, n))
+	}
+	err = errors.Join(err, h.stop(ctx), h.entry.Close())
+	h.server.Logger.Info().Str("service", h.service.base.name).Msg("stopped")
+	return err
+}
+
+func (h *host) closeListeners() {
+	for _, ln := range h.listeners {
+		if err := ln.Close(); err != nil {
+			h.server.Logger.Warn().Err(err).Str("listener", ln.Addr()).Msg("closing a listener")
+		}
+	}
+}
+
+func sum(all []int) (n int) {
+	for _, v := range all {
+		n += v
+	}
+	return n
+}

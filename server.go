@@ -1,0 +1,294 @@
+package hotline
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"hotline/codec"
+	"hotline/internal/link"
+	"hotline/internal/pipe"
+	"hotline/internal/worker"
+	"hotline/registry"
+)
+
+// Server serves one or more services from this process. Fields are read when [Server.Serve] begins and must not change
+// afterwards; their zero values are the defaults. A Server serves once.
+//
+// Without a TCPBind a service is reached from its own machine only, over shared memory and a unix socket in the
+// runtime directory that only this user can enter.
+type Server struct {
+	// TCPBind is the address to listen on for TCP: a host such as "127.0.0.1", "::1" or "0.0.0.0", to which the
+	// service's port is added, or host:port. Empty means no TCP.
+	TCPBind string
+
+	// TLS makes the TCP listeners speak TLS only; clients use tls:// then.
+	TLS *tls.Config
+
+	// TCPAllowInsecureSerialisation lets codecs that need a trusted peer (gob) be used over TCP.
+	TCPAllowInsecureSerialisation bool
+
+	// Codecs are codecs of the user's own, beside the built-in ones.
+	Codecs []codec.Codec
+
+	// Docs gives methods, by "Type.Method", the doc comments that `hotline describe` shows.
+	Docs map[string]string
+
+	// Dir is the runtime directory; by default $HOTLINE_DIR, else $XDG_RUNTIME_DIR/hotline, else a directory of the
+	// user's own in the system's temporary directory.
+	Dir string
+
+	// MaxMessage is the largest request taken, in bytes; 128 MiB by default.
+	MaxMessage int
+
+	// MaxInFlight is how many calls a client may have in flight on one link; 1,024 by default.
+	MaxInFlight int
+
+	// HandshakeTimeout is how long a client may take to say who it is; 10 s by default.
+	HandshakeTimeout time.Duration
+
+	// DrainTimeout is how long Serve waits for calls in flight when its context has ended; 10 s by default.
+	DrainTimeout time.Duration
+
+	// Logger takes the server's log; by default it goes to standard error, for people. Handlers' panics, with
+	// their stacks, are there and nowhere else.
+	Logger *zerolog.Logger
+
+	mu       sync.Mutex
+	services []*service
+	serving  bool
+	hosts    []*host         // while they take connections
+	stop     chan struct{}   // closed to end Serve
+	stopCtx  context.Context // bounds the draining when Shutdown or Close asked for the end
+	done     chan struct{}   // closed when Serve has returned
+}
+
+// Register adds a service: a pointer to a struct that embeds [ServerMethodsBase]. The error names the type, the
+// method and what to change.
+func (s *Server) Register(value any) error {
+	if err := codec.Check(s.Codecs); err != nil {
+		return fmt.Errorf("hotline: Server.Codecs: %w", err)
+	}
+	v, err := newService(value, s.Codecs, s.Docs)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serving {
+		return fmt.Errorf("hotline: register %s: the server is serving already", v.typ)
+	}
+	s.services = append(s.services, v)
+	return nil
+}
+
+// Serve makes the services known and answers calls until ctx ends, or Shutdown or Close is called. Then it takes no
+// more calls, waits up to DrainTimeout for those in flight, and returns nil; calls that were cut off are an error. An
+// error before that says which service could not be served and why.
+func (s *Server) Serve(ctx context.Context) error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer close(s.done)
+	settings, err := worker.FromEnv()
+	if err != nil {
+		return fmt.Errorf("hotline: %w", err)
+	}
+	if settings != nil {
+		s.adopt(settings)
+		if settings.Mode == worker.Describe {
+			return settings.Describe(s.describe())
+		}
+	}
+	hosts, err := s.open(ctx, settings)
+	if err != nil {
+		return err
+	}
+	var managerGone <-chan struct{}
+	if settings != nil {
+		if err := settings.Ready(s.describe(), addresses(hosts)); err != nil {
+			return errors.Join(fmt.Errorf("hotline: %w", err), s.drain(ctx, hosts))
+		}
+		managerGone = settings.Done()
+	}
+	select {
+	case <-ctx.Done():
+	case <-s.stop:
+	case <-managerGone:
+	}
+	return s.drain(ctx, hosts)
+}
+
+// Shutdown ends Serve as its context's end does, and waits until it has returned. Calls in flight have until ctx
+// ends. A server that was never served is left as it is.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.serving {
+		s.mu.Unlock()
+		return nil
+	}
+	if s.stopCtx == nil {
+		s.stopCtx = ctx
+		close(s.stop)
+	}
+	s.mu.Unlock()
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close ends Serve at once: the contexts of running methods are cancelled.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.mu.Lock()
+	serving := s.serving
+	s.mu.Unlock()
+	if serving {
+		_ = s.Shutdown(ctx) // its context has ended already: what it says is only that
+		<-s.done
+	}
+	return nil
+}
+
+// begin checks the options and fills in the defaults.
+func (s *Server) begin() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.serving:
+		return errors.New("hotline: Serve was called before: a Server serves once")
+	case len(s.services) == 0:
+		return errors.New("hotline: no service to serve: call Register first")
+	case s.MaxMessage < 0 || s.MaxInFlight < 0 || s.HandshakeTimeout < 0 || s.DrainTimeout < 0:
+		return errors.New("hotline: MaxMessage, MaxInFlight, HandshakeTimeout and DrainTimeout must not be negative")
+	case int64(s.MaxMessage) > 1<<32-1 || s.MaxInFlight > link.MaxMaxInFlight:
+		return fmt.Errorf("hotline: MaxMessage is at most 4 GiB - 1 and MaxInFlight at most %d", link.MaxMaxInFlight)
+	}
+	s.MaxMessage = orDefault(s.MaxMessage, link.DefaultMaxMessage)
+	s.MaxInFlight = orDefault(s.MaxInFlight, link.DefaultMaxInFlight)
+	s.HandshakeTimeout = orDefault(s.HandshakeTimeout, 10*time.Second)
+	s.DrainTimeout = orDefault(s.DrainTimeout, 10*time.Second)
+	if s.Logger == nil {
+		s.Logger = defaultLogger()
+	}
+	s.serving, s.stop, s.done = true, make(chan struct{}), make(chan struct{})
+	return nil
+}
+
+// adopt takes what a manager wants of the server that it started.
+func (s *Server) adopt(w *worker.Settings) {
+	if w.TCPBind != "" {
+		s.TCPBind = w.TCPBind
+	}
+	if w.TCPAllowInsecureSerialisation {
+		s.TCPAllowInsecureSerialisation = true
+	}
+	for _, v := range s.services {
+		for i, m := range v.methods {
+			_, typ, _ := strings.Cut(v.typ, ".")
+			if doc := w.Docs[typ+"."+m.name]; doc != "" && v.table[i].Doc == "" {
+				v.table[i].Doc = doc
+			}
+		}
+	}
+}
+
+// open starts every service, or none.
+func (s *Server) open(ctx context.Context, w *worker.Settings) ([]*host, error) {
+	dir, err := registry.Open(s.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("hotline: %w", err)
+	}
+	shared := &link.Options{Sentry: new(link.Sentry), Buffers: new(link.Buffers)}
+	var hosts []*host
+	for _, v := range s.services {
+		h := newHost(s, v, shared)
+		if err := h.open(ctx, dir, w); err != nil {
+			return nil, errors.Join(fmt.Errorf("hotline: serve %s: %w", v.base.name, err), s.drain(ctx, hosts))
+		}
+		hosts = append(hosts, h)
+	}
+	s.mu.Lock()
+	s.hosts = hosts
+	s.mu.Unlock()
+	return hosts, nil
+}
+
+// dialInproc connects to a service of this server, in this process.
+func (s *Server) dialInproc(t *target) (link.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.hosts {
+		if h.service.isFor(t) {
+			near, far := pipe.New("inproc://" + h.service.base.name)
+			h.meet(far) // under the lock: once hosts is empty, no connection is met any more
+			return near, nil
+		}
+	}
+	return nil, fmt.Errorf("service %s is not served by this process's Server", t.key())
+}
+
+// drain stops every service, side by side.
+func (s *Server) drain(ctx context.Context, hosts []*host) error {
+	s.mu.Lock()
+	bound := s.stopCtx
+	s.hosts = nil
+	s.mu.Unlock()
+	if bound == nil {
+		var cancel context.CancelFunc
+		bound, cancel = context.WithTimeout(context.WithoutCancel(ctx), s.DrainTimeout)
+		defer cancel()
+	}
+	failures := make([]error, len(hosts))
+	var wg sync.WaitGroup
+	for i, h := range hosts {
+		wg.Go(func() { failures[i] = h.drain(bound) })
+	}
+	wg.Wait()
+	return errors.Join(failures...)
+}
+
+func (s *Server) describe() []worker.Description {
+	var all []worker.Description
+	for _, v := range s.services {
+		d := worker.Description{Type: v.typ, Name: v.base.name, Port: v.base.port, Version: v.base.version}
+		for _, m := range v.table {
+			d.Methods = append(d.Methods, worker.Method{Name: m.Name, Signature: m.Signature, Codec: m.Codec, Doc: m.Doc})
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+func addresses(hosts []*host) []string {
+	var all []string
+	for _, h := range hosts {
+		all = append(all, h.addresses()...)
+	}
+	return all
+}
+
+// defaultLogger writes for people, to standard error.
+func defaultLogger() *zerolog.Logger {
+	l := zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.DateTime}).With().Timestamp().Logger()
+	return &l
+}
+
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}

@@ -1,0 +1,118 @@
+package hotline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"hotline/codec"
+	"hotline/internal/shape"
+)
+
+var (
+	contextType = reflect.TypeFor[context.Context]()
+	errorType   = reflect.TypeFor[error]()
+	bytesType   = reflect.TypeFor[[]byte]()
+)
+
+// signature is a method's type without its receiver: func([ctx,] args...) ([results...] [, error]).
+type signature struct {
+	context bool
+	args    []reflect.Type
+	results []reflect.Type
+	err     bool
+}
+
+// parseSignature reads a function type. skip is 1 where the first parameter is a receiver.
+func parseSignature(t reflect.Type, skip int) (signature, error) {
+	var s signature
+	if t.IsVariadic() {
+		return s, errors.New("a variadic parameter can't be sent by position: take a slice instead")
+	}
+	for i := skip; i < t.NumIn(); i++ {
+		switch in := t.In(i); {
+		case in == contextType && i == skip:
+			s.context = true
+		case in == contextType:
+			return s, errors.New("context.Context must be the first parameter")
+		case isStream(in):
+			return s, fmt.Errorf("parameter %s: streams are %w", in, ErrNotSupported)
+		default:
+			s.args = append(s.args, in)
+		}
+	}
+	for i := range t.NumOut() {
+		switch out := t.Out(i); {
+		case out == errorType && i == t.NumOut()-1:
+			s.err = true
+		case out == errorType:
+			return s, errors.New("error must be the last result")
+		case isStream(out):
+			return s, fmt.Errorf("result %s: streams are %w", out, ErrNotSupported)
+		default:
+			s.results = append(s.results, out)
+		}
+	}
+	return s, nil
+}
+
+// isStream reports whether t is iter.Seq or iter.Seq2 of something.
+func isStream(t reflect.Type) bool {
+	return t.PkgPath() == "iter" && (strings.HasPrefix(t.Name(), "Seq[") || strings.HasPrefix(t.Name(), "Seq2["))
+}
+
+// isRaw reports whether bytes can go as they are: one []byte or none each way.
+func (s *signature) isRaw() bool { return isBytes(s.args) && isBytes(s.results) }
+
+// isEcho reports whether s is raw unless it says otherwise: one []byte in, one out.
+func (s *signature) isEcho() bool { return s.isRaw() && len(s.args) == 1 && len(s.results) == 1 }
+
+func isBytes(types []reflect.Type) bool {
+	return len(types) == 0 || len(types) == 1 && types[0] == bytesType
+}
+
+// shapes describes arguments and results as c sends them. The error names the type that it can't.
+func (s *signature) shapes(c codec.Codec) (args, results string, err error) {
+	if c.Name() == "raw" && !s.isRaw() {
+		return "", "", errors.New("codec raw takes one []byte or nothing and returns one []byte or nothing: choose another codec")
+	}
+	if args, err = shape.Of(s.args, fieldsOf(c)); err != nil {
+		return "", "", fmt.Errorf("arguments: %w", err)
+	}
+	if results, err = shape.Of(s.results, fieldsOf(c)); err != nil {
+		return "", "", fmt.Errorf("results: %w", err)
+	}
+	return args, results, nil
+}
+
+// fieldsOf says how c names struct fields.
+func fieldsOf(c codec.Codec) shape.Fields {
+	return func(f reflect.StructField) (string, bool) { return codec.FieldName(c, f) }
+}
+
+// text writes the signature as Go does, with the method's name: "Sum(context.Context, int, int) (int, error)".
+func (s *signature) text(name string) string {
+	var in, out []string
+	if s.context {
+		in = append(in, "context.Context")
+	}
+	for _, t := range s.args {
+		in = append(in, t.String())
+	}
+	for _, t := range s.results {
+		out = append(out, t.String())
+	}
+	if s.err {
+		out = append(out, "error")
+	}
+	text := name + "(" + strings.Join(in, ", ") + ")"
+	switch len(out) {
+	case 0:
+		return text
+	case 1:
+		return text + " " + out[0]
+	}
+	return text + " (" + strings.Join(out, ", ") + ")"
+}
