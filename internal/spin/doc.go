@@ -1,0 +1,10 @@
+// Package spin is the waiting policy of everything in this module that polls memory before it sleeps.
+//
+// A [Group] is what a process may spend: it knows how many CPUs the process really has, and lets no more goroutines
+// spin at once than leave one of them free. A [Waiter] is one waiting place: it learns from its last waits whether
+// spinning pays there. With fewer than two usable CPUs nothing spins, because the peer could not run meanwhile.
+//
+// A wait has two phases. The tight one polls with a CPU's pause instruction between looks, for a microsecond or two: a
+// peer that is running answers in that time. The yielding one gives way to other goroutines and other processes
+// between looks, until the budget is spent. Both ends of a link wait in the same way, so that neither starves the other.
+package spin

@@ -1,0 +1,194 @@
+package shm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hotline/internal/wire"
+)
+
+// maxPath is the longest path that a unix socket can have on Linux (unix(7): sun_path, with its end).
+const maxPath = 107
+
+// Dial connects to the listener at path. ctx and Options.HandshakeTimeout bound the dialling, not the connection.
+//
+// The error is an fs.ErrNotExist when there is no socket at path, a syscall.ECONNREFUSED when its listener is dead, a
+// [*RefusedError] when it says no, and a [*wire.ProtocolError] when it is something else.
+func Dial(ctx context.Context, path string, opts *Options) (*Conn, error) {
+	s, err := opts.settings()
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", addr(path), err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.handshake,
+		fmt.Errorf("no answer within %v: %w", s.handshake, os.ErrDeadlineExceeded))
+	defer cancel()
+	c, err := dial(ctx, path, s)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx) // rather than what the closed socket said
+		}
+		return nil, fmt.Errorf("dial %s: %w", addr(path), err)
+	}
+	return c, nil
+}
+
+func dial(ctx context.Context, path string, s settings) (*Conn, error) {
+	sock, err := connect(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = sock.SetDeadline(longAgo) })
+	p, err := meet(sock, s)
+	if !stop() && err == nil { // the deadline may come at any time, and would hit the sentinel
+		closeAll(p.fds...)
+		err = ctx.Err()
+	}
+	if err != nil {
+		_ = sock.Close()
+		return nil, err
+	}
+	return newConn(path, p, s, func(in, out *window) error { return errors.Join(in.check(), out.check()) })
+}
+
+// connect opens the socket. A listener whose backlog is full is tried again.
+func connect(ctx context.Context, path string) (*net.UnixConn, error) {
+	if err := checkPath(path); err != nil {
+		return nil, err
+	}
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, "unix", path)
+		if err == nil {
+			return conn.(*net.UnixConn), nil
+		}
+		if !errors.Is(err, unix.EAGAIN) {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(pause):
+		}
+	}
+}
+
+// checkPath reports what is wrong with a rendezvous's path.
+func checkPath(path string) error {
+	if path == "" || path[0] == '@' || len(path) > maxPath {
+		return fmt.Errorf("the path of the socket is %q, %d bytes long: a file's path of 1 to %d bytes is needed",
+			path, len(path), maxPath)
+	}
+	return nil
+}
+
+// meet is the client's part of the rendezvous. It checks everything that the listener sends, and closes what it doesn't return.
+func meet(sock *net.UnixConn, s settings) (_ parts, err error) {
+	uid, err := peerUID(sock)
+	if err != nil {
+		return parts{}, err
+	}
+	if s.allowUID != nil && !s.allowUID(uid) {
+		return parts{}, fmt.Errorf("the listener is a process of user %d, which Options.AllowUID doesn't allow", uid)
+	}
+	want := ringSizes{uint64(s.ringSize), uint64(s.ringSize)}
+	if _, err := sock.Write(request{want}.encode()); err != nil {
+		return parts{}, err
+	}
+	b, fds, err := receive(sock)
+	defer func() {
+		if err != nil {
+			closeAll(fds...)
+		}
+	}()
+	if err != nil {
+		return parts{}, err
+	}
+	r, err := parseReply(b)
+	if err != nil {
+		return parts{}, err
+	}
+	if r.reason != "" {
+		return parts{}, &RefusedError{r.reason}
+	}
+	if len(fds) != rendezvousFDs {
+		return parts{}, wire.ProtocolErrorf("the listener sent %d descriptors, should be %d", len(fds), rendezvousFDs)
+	}
+	if err := errors.Join(
+		checkRing(fds[fdRingToServer], r.granted.toServer), checkRing(fds[fdRingToClient], r.granted.toClient),
+		checkBell(fds[fdBellToServer]), checkBell(fds[fdBellToClient]),
+	); err != nil {
+		return parts{}, err
+	}
+	return parts{sock: sock, fds: fds, granted: r.granted, client: true, trusted: trusted(uid)}, nil
+}
+
+// receive reads a reply and the descriptors that come with it, which are the caller's to close in any case.
+func receive(sock *net.UnixConn) (b []byte, fds []int, err error) {
+	b = make([]byte, replySize)
+	space := make([]byte, unix.CmsgSpace(4*4*rendezvousFDs)) // more than is allowed, so as to tell how many came
+	for n := 0; n < len(b); {
+		m, mSpace, flags, _, err := sock.ReadMsgUnix(b[n:], space)
+		got, parseErr := parseRights(space[:mSpace])
+		fds = append(fds, got...)
+		switch {
+		case err != nil:
+			return nil, fds, err
+		case parseErr != nil:
+			return nil, fds, parseErr
+		case flags&unix.MSG_CTRUNC != 0 || len(fds) > rendezvousFDs:
+			return nil, fds, wire.ProtocolErrorf("the listener sent more than %d descriptors", rendezvousFDs)
+		case m == 0:
+			return nil, fds, fmt.Errorf("the listener closed the connection before it answered: %w", io.ErrUnexpectedEOF)
+		}
+		n += m
+	}
+	return b, fds, nil
+}
+
+// parseRights returns the descriptors in a control message.
+func parseRights(space []byte) (fds []int, err error) {
+	messages, err := unix.ParseSocketControlMessage(space)
+	if err != nil {
+		return nil, os.NewSyscallError("recvmsg", err)
+	}
+	for _, m := range messages {
+		if m.Header.Level != unix.SOL_SOCKET || m.Header.Type != unix.SCM_RIGHTS {
+			continue
+		}
+		got, err := unix.ParseUnixRights(&m)
+		if err != nil {
+			return fds, os.NewSyscallError("recvmsg", err)
+		}
+		fds = append(fds, got...)
+	}
+	return fds, nil
+}
+
+// peerUID returns the user of the process at the other end, as it was when the two met (SO_PEERCRED, unix(7)).
+func peerUID(sock *net.UnixConn) (uid uint32, err error) {
+	raw, err := sock.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var cred *unix.Ucred
+	var credErr error
+	if err := raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return 0, err
+	}
+	if credErr != nil {
+		return 0, fmt.Errorf("who is the peer: %w", os.NewSyscallError("getsockopt", credErr))
+	}
+	return cred.Uid, nil
+}
+
+// trusted reports whether a process of that user can do us no harm that it couldn't do without us.
+func trusted(uid uint32) bool { return uid == 0 || uid == uint32(os.Geteuid()) }

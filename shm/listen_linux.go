@@ -1,0 +1,265 @@
+package shm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxMeetings is how many rendezvous a listener holds at once, connections included that nobody has accepted yet.
+const maxMeetings = 128
+
+// Listener accepts connections at a unix socket. Its methods may be called at once.
+type Listener struct {
+	path string
+	s    settings
+	sock *net.UnixListener
+	file socketFile
+
+	accepted chan *Conn
+	slots    chan struct{} // one for each rendezvous
+	done     chan struct{} // closed by Close, or when sock fails
+	all      sync.WaitGroup
+
+	mu       sync.Mutex
+	err      error           // guarded by mu: why done is closed
+	meetings []*net.UnixConn // guarded by mu: those that have not come to terms, oldest first
+}
+
+// Listen makes the rendezvous at path, and waits there for [Dial]. The socket that a dead listener has left is
+// replaced; where a living one is, or anything but a socket, Listen fails. The directory of path must be one that
+// only trusted users can write to.
+func Listen(path string, opts *Options) (*Listener, error) {
+	s, err := opts.settings()
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr(path), err)
+	}
+	if s.ringSize == 0 {
+		s.ringSize = DefaultRingSize
+	}
+	if s.allowUID == nil && s.mode&^0o600 == 0 {
+		s.allowUID = trusted
+	}
+	sock, file, err := bind(path, s)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr(path), err)
+	}
+	l := &Listener{
+		path: path, s: s, sock: sock, file: file,
+		accepted: make(chan *Conn), slots: make(chan struct{}, maxMeetings), done: make(chan struct{}),
+	}
+	l.all.Add(1)
+	go l.run()
+	return l, nil
+}
+
+// Accept waits for the next connection, which is the caller's to close. After Close its error is a net.ErrClosed.
+func (l *Listener) Accept() (*Conn, error) {
+	select {
+	case c := <-l.accepted:
+		return c, nil
+	case <-l.done:
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return nil, l.err
+	}
+}
+
+// Addr returns the rendezvous as a URL: "shm:///run/…".
+func (l *Listener) Addr() string { return addr(l.path) }
+
+// Close ends the listener and removes its socket file, unless another has taken that place. Connections that were
+// accepted live on; those that were not are closed.
+func (l *Listener) Close() error {
+	l.end(closedError(l.Addr()))
+	l.all.Wait()
+	return nil
+}
+
+// end stops everything, once.
+func (l *Listener) end(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return
+	}
+	l.err = err
+	close(l.done)
+	l.file.remove() // before the socket is closed: until then nobody takes it for a dead one's
+	_ = l.sock.Close()
+	for _, sock := range l.meetings {
+		_ = sock.Close()
+	}
+}
+
+// run takes connections from the socket and starts a rendezvous for each.
+func (l *Listener) run() {
+	defer l.all.Done()
+	for pause := time.Millisecond; ; {
+		if !l.takeSlot() {
+			return
+		}
+		sock, err := l.sock.AcceptUnix()
+		if err == nil {
+			pause = time.Millisecond
+			l.all.Add(1)
+			go l.meet(sock)
+			continue
+		}
+		<-l.slots
+		if !temporary(err) {
+			l.end(fmt.Errorf("%s: accept: %w", l.Addr(), err))
+			return
+		}
+		select { // out of descriptors or memory, which others may give back
+		case <-time.After(pause):
+			pause = min(2*pause, time.Second)
+		case <-l.done:
+			return
+		}
+	}
+}
+
+// takeSlot waits for leave to start a rendezvous. When there are too many the oldest that has not come to terms
+// is given up, so that silent clients can't keep others out.
+func (l *Listener) takeSlot() bool {
+	select {
+	case l.slots <- struct{}{}:
+		return true
+	default:
+	}
+	l.mu.Lock()
+	if len(l.meetings) != 0 {
+		_ = l.meetings[0].Close()
+		l.meetings = l.meetings[1:]
+	}
+	l.mu.Unlock()
+	select {
+	case l.slots <- struct{}{}:
+		return true
+	case <-l.done:
+		return false
+	}
+}
+
+// meet is one rendezvous and the handing over of its connection.
+func (l *Listener) meet(sock *net.UnixConn) {
+	defer l.all.Done()
+	defer func() { <-l.slots }()
+	if !l.admit(sock) {
+		_ = sock.Close()
+		return
+	}
+	c, err := l.agree(sock)
+	l.forget(sock)
+	if err != nil {
+		_ = sock.Close()
+		return
+	}
+	select {
+	case l.accepted <- c:
+	case <-l.done:
+		_ = c.Close()
+	}
+}
+
+// admit notes a rendezvous that has begun, unless the listener has ended.
+func (l *Listener) admit(sock *net.UnixConn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return false
+	}
+	l.meetings = append(l.meetings, sock)
+	return true
+}
+
+// forget is for a rendezvous that has come to terms or has failed.
+func (l *Listener) forget(sock *net.UnixConn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := slices.Index(l.meetings, sock); i >= 0 {
+		l.meetings = slices.Delete(l.meetings, i, i+1)
+	}
+}
+
+// agree is the listener's part of the rendezvous.
+func (l *Listener) agree(sock *net.UnixConn) (*Conn, error) {
+	if err := sock.SetDeadline(time.Now().Add(l.s.handshake)); err != nil {
+		return nil, err
+	}
+	uid, err := peerUID(sock)
+	if err != nil {
+		return nil, err
+	}
+	if l.s.allowUID != nil && !l.s.allowUID(uid) {
+		return nil, refuse(sock, fmt.Errorf("user %d is not allowed here", uid))
+	}
+	var b [requestSize]byte
+	if _, err := io.ReadFull(sock, b[:]); err != nil { // descriptors that a client sends are dropped by the kernel
+		return nil, err
+	}
+	r, err := parseRequest(b[:])
+	var version *versionError
+	if errors.As(err, &version) {
+		return nil, refuse(sock, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p := parts{sock: sock, granted: r.want.grant(uint64(l.s.ringSize)), trusted: trusted(uid)}
+	if p.fds, err = createFDs(p.granted); err != nil {
+		return nil, refuse(sock, err)
+	}
+	return newConn(l.path, p, l.s, func(in, out *window) error {
+		in.initialise()
+		out.initialise()
+		_, _, err := sock.WriteMsgUnix(reply{granted: p.granted}.encode(), unix.UnixRights(p.fds...), nil)
+		return err
+	})
+}
+
+// refuse tells the client why there will be no connection, and returns that reason.
+func refuse(sock *net.UnixConn, reason error) error {
+	_, _ = sock.Write(reply{reason: reason.Error()}.encode())
+	return &RefusedError{reason.Error()}
+}
+
+// createFDs makes the descriptors of a connection, in their order.
+func createFDs(sizes ringSizes) (fds []int, err error) {
+	fds = []int{-1, -1, -1, -1}
+	defer func() {
+		if err != nil {
+			closeAll(fds...)
+		}
+	}()
+	if fds[fdRingToServer], err = createRing(sizes.toServer); err != nil {
+		return nil, err
+	}
+	if fds[fdRingToClient], err = createRing(sizes.toClient); err != nil {
+		return nil, err
+	}
+	if fds[fdBellToServer], err = createBell(); err != nil {
+		return nil, err
+	}
+	if fds[fdBellToClient], err = createBell(); err != nil {
+		return nil, err
+	}
+	return fds, nil
+}
+
+// temporary reports whether accepting can go on after err, once others have given something back.
+func temporary(err error) bool {
+	for _, e := range []error{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.ECONNABORTED, unix.EAGAIN} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,157 @@
+package shm_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"hotline/internal/link"
+	"hotline/internal/wire"
+	"hotline/shm"
+)
+
+// patience is how long a test waits for what must come.
+const patience = 30 * time.Second
+
+// roleEnv tells the test binary that it is a second process: what to do, and the rendezvous to do it at.
+const roleEnv, pathEnv = "HOTLINE_SHM_ROLE", "HOTLINE_SHM_PATH"
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleEnv); role != "" {
+		if err := play(role, os.Getenv(pathEnv)); err != nil {
+			fmt.Fprintln(os.Stderr, role+":", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// play is what a second process does.
+func play(role, path string) error {
+	conn, err := shm.Dial(context.Background(), path, nil)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	switch role {
+	case "echo": // send everything back
+		if err := echo(conn); err != io.EOF {
+			return err
+		}
+		return nil
+	default:
+		return fmt.Errorf("no such role")
+	}
+}
+
+// echo sends back every frame until an error comes.
+func echo(conn link.Conn) error {
+	buf := make([]byte, wire.MaxFramePayload)
+	for {
+		conn.Ready()
+		h, err := conn.Next()
+		if err != nil {
+			return err
+		}
+		if err := readAll(conn, buf[:h.Length]); err != nil {
+			return err
+		}
+		if err := conn.Write(link.Stop{}, &h, nil, buf[:h.Length]); err != nil {
+			return err
+		}
+	}
+}
+
+// readAll reads the present frame's payload, which has the length of p.
+func readAll(conn link.Conn, p []byte) error {
+	for len(p) > 0 {
+		n, err := conn.Read(p)
+		if err != nil && !errors.Is(err, link.ErrInterrupted) {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// socketPath returns a path for a socket, short enough for one.
+func socketPath(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return filepath.Join(dir, "s")
+}
+
+// listen makes a listener that ends with the test.
+func listen(t testing.TB, opts *shm.Options) (*shm.Listener, string) {
+	t.Helper()
+	path := socketPath(t)
+	ln, err := shm.Listen(path, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	return ln, path
+}
+
+// pair makes a connection within this process that ends with the test.
+func pair(t testing.TB, opts *shm.Options) (server, client *shm.Conn) {
+	t.Helper()
+	ln, path := listen(t, opts)
+	client, err := shm.Dial(context.Background(), path, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return accept(t, ln), client
+}
+
+// accept takes the next connection of ln.
+func accept(t testing.TB, ln *shm.Listener) *shm.Conn {
+	t.Helper()
+	conn, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// spawn starts a second process in a role, and returns the connection with it.
+func spawn(t testing.TB, role string, opts *shm.Options) (*shm.Conn, *exec.Cmd) {
+	t.Helper()
+	ln, path := listen(t, opts)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), roleEnv+"="+role, pathEnv+"="+path)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	conn := accept(t, ln)
+	return conn, cmd
+}
+
+// call returns the header of a frame with n bytes.
+func call(id uint64, n int) *wire.Header {
+	return &wire.Header{Kind: wire.KindCall, ID: id, Length: uint32(n), Total: uint32(n)}
+}

@@ -1,0 +1,76 @@
+package shm
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"hotline/internal/wire"
+)
+
+// memoryName is what /proc/PID/maps calls a window: "/memfd:hotline".
+const memoryName = "hotline"
+
+// ringSeals are on every window's file before anybody maps it. A file that can't shrink can't take pages away from
+// under a mapping, which would be a SIGBUS.
+const ringSeals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
+
+// createRing makes the file of a window for a ring of ringSize bytes. The caller closes it.
+func createRing(ringSize uint64) (fd int, err error) {
+	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	fd, err = unix.MemfdCreate(memoryName, flags|unix.MFD_NOEXEC_SEAL)
+	if errors.Is(err, unix.EINVAL) { // a kernel before 6.3
+		fd, err = unix.MemfdCreate(memoryName, flags)
+	}
+	if err != nil {
+		return -1, fmt.Errorf("create shared memory: %w", os.NewSyscallError("memfd_create", err))
+	}
+	if err := unix.Ftruncate(fd, int64(headerSize+ringSize)); err != nil {
+		_ = unix.Close(fd)
+		return -1, fmt.Errorf("create %d bytes of shared memory: %w", ringSize, os.NewSyscallError("ftruncate", err))
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, ringSeals); err != nil {
+		_ = unix.Close(fd)
+		return -1, fmt.Errorf("seal shared memory: %w", os.NewSyscallError("fcntl", err))
+	}
+	return fd, nil
+}
+
+// checkRing reports whether a descriptor that the peer has sent is a window's file as createRing makes them.
+func checkRing(fd int, ringSize uint64) error {
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(fd, &fs); err != nil {
+		return os.NewSyscallError("fstatfs", err)
+	}
+	if int64(fs.Type) != unix.TMPFS_MAGIC { // one of huge pages may have none when it is touched, which is a SIGBUS
+		return wire.ProtocolErrorf("the peer sent a file of type %#x as shared memory", fs.Type)
+	}
+	seals, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
+	if err != nil || seals&ringSeals != ringSeals {
+		return wire.ProtocolErrorf("the peer's shared memory has seals %#x, needs %#x", max(seals, 0), ringSeals)
+	}
+	var st unix.Stat_t // after the seals: from here on the size stays
+	if err := unix.Fstat(fd, &st); err != nil {
+		return os.NewSyscallError("fstat", err)
+	}
+	if st.Size != int64(headerSize+ringSize) {
+		return wire.ProtocolErrorf("the peer's shared memory is %d bytes, should be %d", st.Size, headerSize+ringSize)
+	}
+	return nil
+}
+
+// mapRing maps a window's file.
+func mapRing(fd int, ringSize uint64) (*mapping, *window, error) {
+	m, err := newMapping(fd, int(headerSize+ringSize))
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := newWindow(m.mem)
+	if err != nil {
+		m.close()
+		return nil, nil, err
+	}
+	return m, w, nil
+}

@@ -1,0 +1,93 @@
+package shm
+
+import (
+	"fmt"
+	"io/fs"
+	"math/bits"
+	"time"
+
+	"hotline/internal/spin"
+)
+
+// The bounds of a ring, in bytes.
+const (
+	MinRingSize     = 64 << 10
+	DefaultRingSize = 256 << 10
+	MaxRingSize     = 64 << 20
+)
+
+// DefaultHandshakeTimeout is how long the two ends of a new connection have to come to terms.
+const DefaultHandshakeTimeout = 5 * time.Second
+
+// Options of [Listen] and [Dial]. Nil and the zero value mean the defaults. They are read once and not kept.
+type Options struct {
+	// RingSize is the size of each direction's ring in bytes, a power of two from MinRingSize to MaxRingSize. A
+	// listener grants at most its own; a client asks for its own, or with 0 for what the listener has.
+	// Zero is DefaultRingSize for a listener. The memory is used as traffic touches it, not before.
+	RingSize int
+
+	// Mode is the permission of the listener's socket file; zero is 0600. Widening it lets other users connect.
+	Mode fs.FileMode
+
+	// AllowUID reports whether a process of this user may be the peer. Nil, for a listener: its own user and root, and
+	// everybody that the socket's permissions admit when Mode is wider than 0600. Nil, for Dial: everybody, as the
+	// path was the caller's choice; see [Conn.Trusted].
+	AllowUID func(uid uint32) bool
+
+	// HandshakeTimeout bounds the rendezvous; zero is DefaultHandshakeTimeout.
+	HandshakeTimeout time.Duration
+
+	// MaxSpin is the longest that a wait may poll before it sleeps; zero is spin.DefaultMax, less than zero is never.
+	MaxSpin time.Duration
+
+	// Spin is shared by connections that are to share one allowance of spinning, normally all of a process. Nil gives
+	// one to each listener and to each dialled connection.
+	Spin *spin.Group
+}
+
+// settings are checked options with the defaults filled in.
+type settings struct {
+	ringSize  int // 0: the listener's choice (Dial only)
+	mode      fs.FileMode
+	allowUID  func(uid uint32) bool // nil: everybody
+	handshake time.Duration
+	maxSpin   time.Duration
+	spin      *spin.Group
+}
+
+// settings checks o. The error names the field.
+func (o *Options) settings() (settings, error) {
+	var zero Options
+	if o == nil {
+		o = &zero
+	}
+	s := settings{
+		ringSize: o.RingSize, mode: o.Mode, allowUID: o.AllowUID,
+		handshake: o.HandshakeTimeout, maxSpin: o.MaxSpin, spin: o.Spin,
+	}
+	if s.ringSize != 0 && !goodRingSize(uint64(s.ringSize)) {
+		return settings{}, fmt.Errorf("Options.RingSize is %d: a power of two from %d to %d is needed",
+			s.ringSize, MinRingSize, MaxRingSize)
+	}
+	if s.mode&^fs.ModePerm != 0 {
+		return settings{}, fmt.Errorf("Options.Mode is %v: only permission bits are allowed", s.mode)
+	}
+	if s.mode == 0 {
+		s.mode = 0o600
+	}
+	if s.handshake < 0 {
+		return settings{}, fmt.Errorf("Options.HandshakeTimeout is %v: it can't be negative", s.handshake)
+	}
+	if s.handshake == 0 {
+		s.handshake = DefaultHandshakeTimeout
+	}
+	if s.spin == nil {
+		s.spin = spin.NewGroup(spin.CPUs())
+	}
+	return s, nil
+}
+
+// goodRingSize reports whether a ring of n bytes is allowed between two peers.
+func goodRingSize(n uint64) bool {
+	return n >= MinRingSize && n <= MaxRingSize && bits.OnesCount64(n) == 1
+}

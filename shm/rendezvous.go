@@ -1,0 +1,165 @@
+package shm
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"hotline/internal/wire"
+)
+
+// The rendezvous: the client sends a request, the listener answers with a reply, and with an accepting reply come the
+// file descriptors. Both have fixed sizes and little-endian integers; see spec.md.
+const (
+	rendezvousMagic   = "hotlnshm"
+	rendezvousVersion = 1
+
+	requestSize = 32
+	replySize   = 128
+
+	offRendezvousMagic   = 0  // [8]byte
+	offRendezvousVersion = 8  // uint16
+	offReplyStatus       = 10 // uint16, of a reply; zero in a request
+	offRendezvousFlags   = 12 // uint32, zero: for agreements of later versions
+	offToServer          = 16 // uint64: bytes of the ring from client to server, wanted or granted; 0 wants any
+	offToClient          = 24 // uint64: bytes of the ring from server to client
+	offReplyReason       = 32 // words of a refusal, UTF-8, zero-padded
+
+	statusAccepted = 1
+	statusRefused  = 2
+)
+
+// bellSpace is the one message on the socket after the rendezvous: there is room in the ring that you write.
+const bellSpace = 's'
+
+// The descriptors of an accepting reply, in this order.
+const (
+	fdRingToServer = iota
+	fdRingToClient
+	fdBellToServer // rung for the server's reader
+	fdBellToClient
+	rendezvousFDs
+)
+
+// ringSizes are the bytes of the two directions' rings.
+type ringSizes struct{ toServer, toClient uint64 }
+
+// request is what a client asks for. Sizes of 0 leave the choice to the listener.
+type request struct{ want ringSizes }
+
+func (r request) encode() []byte {
+	b := make([]byte, requestSize)
+	copy(b, rendezvousMagic)
+	binary.LittleEndian.PutUint16(b[offRendezvousVersion:], rendezvousVersion)
+	r.want.put(b)
+	return b
+}
+
+// parseRequest reads the first requestSize bytes of b. The error is a [*wire.ProtocolError].
+func parseRequest(b []byte) (request, error) {
+	if err := checkRendezvous(b); err != nil {
+		return request{}, err
+	}
+	if status := binary.LittleEndian.Uint16(b[offReplyStatus:]); status != 0 {
+		return request{}, wire.ProtocolErrorf("rendezvous request with status %d", status)
+	}
+	want := getRingSizes(b)
+	for _, n := range []uint64{want.toServer, want.toClient} {
+		if n != 0 && !goodRingSize(n) {
+			return request{}, wire.ProtocolErrorf("rendezvous asks for a ring of %d bytes: a power of two from %d to %d is needed",
+				n, MinRingSize, MaxRingSize)
+		}
+	}
+	return request{want}, nil
+}
+
+// reply is what a listener answers: the sizes granted, or the reason of a refusal.
+type reply struct {
+	granted ringSizes
+	reason  string // not empty: refused
+}
+
+func (r reply) encode() []byte {
+	b := make([]byte, replySize)
+	copy(b, rendezvousMagic)
+	binary.LittleEndian.PutUint16(b[offRendezvousVersion:], rendezvousVersion)
+	if r.reason != "" {
+		binary.LittleEndian.PutUint16(b[offReplyStatus:], statusRefused)
+		copy(b[offReplyReason:], r.reason)
+		return b
+	}
+	binary.LittleEndian.PutUint16(b[offReplyStatus:], statusAccepted)
+	r.granted.put(b)
+	return b
+}
+
+// parseReply reads the first replySize bytes of b. The error is a [*wire.ProtocolError].
+func parseReply(b []byte) (reply, error) {
+	if err := checkRendezvous(b); err != nil {
+		return reply{}, err
+	}
+	switch status := binary.LittleEndian.Uint16(b[offReplyStatus:]); status {
+	case statusAccepted:
+	case statusRefused:
+		text, _, _ := bytes.Cut(b[offReplyReason:replySize], []byte{0})
+		reason := strings.ToValidUTF8(string(text), "")
+		if reason == "" {
+			reason = "no reason given"
+		}
+		return reply{reason: reason}, nil
+	default:
+		return reply{}, wire.ProtocolErrorf("rendezvous reply with status %d", status)
+	}
+	granted := getRingSizes(b)
+	for _, n := range []uint64{granted.toServer, granted.toClient} {
+		if !goodRingSize(n) {
+			return reply{}, wire.ProtocolErrorf("rendezvous grants a ring of %d bytes", n)
+		}
+	}
+	return reply{granted: granted}, nil
+}
+
+// checkRendezvous checks what request and reply have in common.
+func checkRendezvous(b []byte) error {
+	if string(b[:len(rendezvousMagic)]) != rendezvousMagic {
+		return wire.ProtocolErrorf("the peer doesn't speak hotline's shared memory rendezvous: it began with %q",
+			b[:len(rendezvousMagic)])
+	}
+	if v := binary.LittleEndian.Uint16(b[offRendezvousVersion:]); v != rendezvousVersion {
+		return &versionError{v}
+	}
+	if flags := binary.LittleEndian.Uint32(b[offRendezvousFlags:]); flags != 0 {
+		return wire.ProtocolErrorf("rendezvous with unknown flags %#x", flags)
+	}
+	return nil
+}
+
+// versionError is a peer of another version, which is told so.
+type versionError struct{ version uint16 }
+
+func (e *versionError) Error() string {
+	return fmt.Sprintf("shared memory rendezvous of version %d, here it is %d", e.version, rendezvousVersion)
+}
+
+func (e *versionError) Unwrap() error { return &wire.ProtocolError{Reason: e.Error()} }
+
+func (s ringSizes) put(b []byte) {
+	binary.LittleEndian.PutUint64(b[offToServer:], s.toServer)
+	binary.LittleEndian.PutUint64(b[offToClient:], s.toClient)
+}
+
+func getRingSizes(b []byte) ringSizes {
+	return ringSizes{binary.LittleEndian.Uint64(b[offToServer:]), binary.LittleEndian.Uint64(b[offToClient:])}
+}
+
+// grant returns the sizes that a listener whose own rings have size own gives to a client that wants these.
+func (s ringSizes) grant(own uint64) ringSizes {
+	one := func(want uint64) uint64 {
+		if want == 0 {
+			return own
+		}
+		return min(want, own)
+	}
+	return ringSizes{one(s.toServer), one(s.toClient)}
+}
