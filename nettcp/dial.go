@@ -8,6 +8,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"hotline/internal/unixsock"
 )
 
 // Dial connects to address: "host:port" with network "tcp", the path of a socket file with network "unix". With
@@ -25,8 +27,8 @@ func Dial(ctx context.Context, network, address string, o *Options) (*Conn, erro
 		}
 		return dialPlain(ctx, "tcp", address, cfg)
 	case "unix":
-		if err := checkPath(address); err != nil {
-			return nil, err
+		if err := unixsock.CheckPath(address); err != nil {
+			return nil, fmt.Errorf("nettcp: dial unix://: %w", err)
 		}
 		return dialPlain(ctx, "unix", address, cfg)
 	}

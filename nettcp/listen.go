@@ -7,7 +7,8 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"hotline/internal/unixsock"
 )
 
 // Listener accepts connections. Its methods may be called by many goroutines at once.
@@ -23,8 +24,7 @@ type Listener struct {
 // Options.TLS tcp connections are encrypted.
 //
 // A socket file that was left behind by a dead listener is replaced; one whose listener answers, or a file of
-// another kind, is an error. The file gets Options.SocketMode before anyone can connect. While it is made, its directory
-// is locked, which needs the right to read it.
+// another kind, is an error. The file gets Options.SocketMode before anyone can connect.
 func Listen(network, address string, o *Options) (*Listener, error) {
 	cfg, err := o.config()
 	if err != nil {
@@ -42,10 +42,7 @@ func Listen(network, address string, o *Options) (*Listener, error) {
 		}
 		return newListener(inner, cfg), nil
 	case "unix":
-		if err := checkPath(address); err != nil {
-			return nil, err
-		}
-		inner, remove, err := listenUnix(address, cfg.SocketMode)
+		inner, remove, err := unixsock.Listen(address, cfg.SocketMode)
 		if err != nil {
 			return nil, fmt.Errorf("nettcp: listen on unix://%s: %w", address, err)
 		}
@@ -122,22 +119,6 @@ func addrURL(a net.Addr, cfg *config) string {
 
 func networkError(network string) error {
 	return fmt.Errorf(`nettcp: network %q is not known, use "tcp" or "unix"`, network)
-}
-
-// maxPath is the room for a path in a socket's address, its closing zero included.
-const maxPath = len(syscall.RawSockaddrUnix{}.Path)
-
-// checkPath refuses what can't be, or should not be, the path of a socket file.
-func checkPath(path string) error {
-	switch {
-	case path == "":
-		return errors.New("nettcp: the path of the unix socket is empty")
-	case path[0] == '@' || path[0] == 0:
-		return fmt.Errorf("nettcp: unix://%s is an abstract name, which anyone may use: give the path of a file", path)
-	case len(path) >= maxPath:
-		return fmt.Errorf("nettcp: unix://%s: the path has %d bytes, a socket allows %d: use a shorter directory", path, len(path), maxPath-1)
-	}
-	return nil
 }
 
 // withMend adds what to do to an error about an IPv6 address without brackets.

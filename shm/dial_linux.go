@@ -11,11 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hotline/internal/unixsock"
 	"hotline/internal/wire"
 )
-
-// maxPath is the longest path that a unix socket can have on Linux (unix(7): sun_path, with its end).
-const maxPath = 107
 
 // Dial connects to the listener at path. ctx and Options.HandshakeTimeout bound the dialling, not the connection.
 //
@@ -59,7 +57,7 @@ func dial(ctx context.Context, path string, s settings) (*Conn, error) {
 
 // connect opens the socket. A listener whose backlog is full is tried again.
 func connect(ctx context.Context, path string) (*net.UnixConn, error) {
-	if err := checkPath(path); err != nil {
+	if err := unixsock.CheckPath(path); err != nil {
 		return nil, err
 	}
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
@@ -77,15 +75,6 @@ func connect(ctx context.Context, path string) (*net.UnixConn, error) {
 		case <-time.After(pause):
 		}
 	}
-}
-
-// checkPath reports what is wrong with a rendezvous's path.
-func checkPath(path string) error {
-	if path == "" || path[0] == '@' || len(path) > maxPath {
-		return fmt.Errorf("the path of the socket is %q, %d bytes long: a file's path of 1 to %d bytes is needed",
-			path, len(path), maxPath)
-	}
-	return nil
 }
 
 // meet is the client's part of the rendezvous. It checks everything that the listener sends, and closes what it doesn't return.

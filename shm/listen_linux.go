@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hotline/internal/unixsock"
 )
 
 // maxMeetings is how many rendezvous a listener holds at once, connections included that nobody has accepted yet.
@@ -20,7 +22,7 @@ type Listener struct {
 	path string
 	s    settings
 	sock *net.UnixListener
-	file socketFile
+	remove func() // takes the socket's file away
 
 	accepted chan *Conn
 	slots    chan struct{} // one for each rendezvous
@@ -46,12 +48,12 @@ func Listen(path string, opts *Options) (*Listener, error) {
 	if s.allowUID == nil && s.mode&^0o600 == 0 {
 		s.allowUID = trusted
 	}
-	sock, file, err := bind(path, s)
+	sock, remove, err := unixsock.Listen(path, s.mode)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", addr(path), err)
 	}
 	l := &Listener{
-		path: path, s: s, sock: sock, file: file,
+		path: path, s: s, sock: sock, remove: remove,
 		accepted: make(chan *Conn), slots: make(chan struct{}, maxMeetings), done: make(chan struct{}),
 	}
 	l.all.Add(1)
@@ -91,7 +93,7 @@ func (l *Listener) end(err error) {
 	}
 	l.err = err
 	close(l.done)
-	l.file.remove() // before the socket is closed: until then nobody takes it for a dead one's
+	l.remove() // before the socket is closed: until then nobody takes it for a dead one's
 	_ = l.sock.Close()
 	for _, sock := range l.meetings {
 		_ = sock.Close()

@@ -1,6 +1,6 @@
 //go:build unix
 
-package nettcp
+package unixsock
 
 import (
 	"errors"
@@ -20,10 +20,10 @@ import (
 // lockWait bounds the wait for another process that makes or removes a socket at the same path.
 const lockWait = 5 * time.Second
 
-// listenUnix makes a listening socket at path. The whole of it happens under a lock: between bind and
+// listen is Listen. The whole of it happens under a lock: between bind and
 // listen a socket refuses connections just like that of a dead process, and a second process that cleans up
 // would take it away.
-func listenUnix(path string, mode fs.FileMode) (net.Listener, func(), error) {
+func listen(path string, mode fs.FileMode) (net.Listener, func(), error) {
 	release, err := filelock.Guard(path+".lock", lockWait)
 	if err != nil {
 		return nil, nil, err

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package nettcp
+package unixsock
 
 import (
 	"errors"
@@ -11,9 +11,9 @@ import (
 	"sync"
 )
 
-// listenUnix makes a listening socket at path. Without directory locks two processes that replace the same stale file at the same
+// listen is Listen. Without file locks two processes that replace the same stale file at the same
 // moment can disturb each other; who may connect is decided by the directory, because the file has no mode here.
-func listenUnix(path string, _ fs.FileMode) (net.Listener, func(), error) {
+func listen(path string, _ fs.FileMode) (net.Listener, func(), error) {
 	if _, err := os.Lstat(path); err == nil {
 		if probe, err := net.Dial("unix", path); err == nil {
 			probe.Close()
