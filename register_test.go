@@ -1,0 +1,264 @@
+package hotline_test
+
+import (
+	"context"
+	"iter"
+	"strings"
+	"sync"
+	"testing"
+
+	"hotline"
+)
+
+type (
+	noBase struct{}
+	noTag  struct{ hotline.ServerMethodsBase }
+	badKey struct {
+		hotline.ServerMethodsBase `port:"1" name:"a" colour:"red"`
+	}
+	badPort struct {
+		hotline.ServerMethodsBase `port:"70000" name:"a"`
+	}
+	noMethods struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+	}
+	variadic struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+	}
+	channel struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+	}
+	streams struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+	}
+	lateContext struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+	}
+	earlyError struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+	}
+	badStart struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+	}
+	badExcept struct {
+		hotline.ServerMethodsBase `port:"1" name:"a" except:"Gone"`
+	}
+	missing struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+		sharedPair
+	}
+	badCodec struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+		sharedCodec
+	}
+	badRaw struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+		sharedRaw
+	}
+	onewayTag struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+		sharedOneway
+	}
+	twins struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+		sharedTwins
+	}
+	sharedPair  struct{ One, Two func() error }
+	sharedCodec struct {
+		One func() error `codec:"yaml"`
+	}
+	sharedRaw struct {
+		One func(int) error `codec:"raw"`
+	}
+	sharedOneway struct {
+		One func() error `oneway:"true"`
+	}
+	sharedTwins struct {
+		One func() error `name:"Same"`
+		Two func() error `name:"Same"`
+	}
+)
+
+func (*noBase) One()                          {}
+func (*noTag) One()                           {}
+func (*badKey) One()                          {}
+func (*badPort) One()                         {}
+func (*variadic) One(...int)                  {}
+func (*channel) One(chan int)                 {}
+func (*streams) One() iter.Seq2[int, error]   { return nil }
+func (*lateContext) One(int, context.Context) {}
+func (*earlyError) One() (error, int)         { return nil, 0 } //lint:ignore ST1008 the wrong order is the point
+func (*badStart) Start()                      {}
+func (*badStart) One()                        {}
+func (*badExcept) One()                       {}
+func (*missing) One() error                   { return nil }
+func (*badCodec) One() error                  { return nil }
+func (*badRaw) One(int) error                 { return nil }
+func (*onewayTag) One() error                 { return nil }
+func (*twins) One() error                     { return nil }
+func (*twins) Two() error                     { return nil }
+
+func TestRegisterRefuses(t *testing.T) {
+	var nilService *noTag
+	for _, c := range []struct {
+		service any
+		want    []string // in the error: what, and the mend
+	}{
+		{noTag{}, []string{"noTag", "pass &T{}"}},
+		{nilService, []string{"noTag", "non-nil"}},
+		{nil, []string{"nil"}},
+		{&noBase{}, []string{"noBase", "does not embed hotline.ServerMethodsBase", "add the field"}},
+		{&noTag{}, []string{"noTag", "needs port and name"}},
+		{&badKey{}, []string{`unknown key "colour"`, "known are port"}},
+		{&badPort{}, []string{"70000", "65535"}},
+		{&noMethods{}, []string{"noMethods", "no exported method"}},
+		{&variadic{}, []string{"variadic.One", "take a slice instead"}},
+		{&channel{}, []string{"channel.One", "chan int", `except:"One"`}},
+		{&streams{}, []string{"streams.One", "not supported yet"}},
+		{&lateContext{}, []string{"lateContext.One", "must be the first parameter"}},
+		{&earlyError{}, []string{"earlyError.One", "error must be the last result"}},
+		{&badStart{}, []string{"badStart", "Start must be func(context.Context) error"}},
+		{&badExcept{}, []string{"badExcept", "Gone", "take it out"}},
+		{&missing{}, []string{"missing", "Two", "add it"}},
+		{&badCodec{}, []string{"badCodec.One", `unknown codec "yaml"`, "msgpack"}},
+		{&badRaw{}, []string{"badRaw.One", "codec raw", "another codec"}},
+		{&onewayTag{}, []string{"One", "oneway", "not supported yet"}},
+		{&twins{}, []string{"One", "Two", `"Same"`, "name tag"}},
+	} {
+		var srv hotline.Server
+		err := srv.Register(c.service)
+		if err == nil {
+			t.Errorf("Register(%T): got no error, want one with %q", c.service, c.want)
+			continue
+		}
+		for _, want := range c.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("Register(%T): got %q, want it to say %q", c.service, err, want)
+			}
+		}
+	}
+}
+
+// exceptional leaves out methods that are not its own.
+type exceptional struct {
+	hotline.ServerMethodsBase `port:"1" name:"a" except:"Lock, Unlock, TryLock"`
+	sync.Mutex
+}
+
+func (*exceptional) One() int { return 1 }
+
+func TestExceptLeavesMethodsOut(t *testing.T) {
+	var srv hotline.Server
+	dir := serve(t, &srv, new(exceptional))
+	c := dial(t, dir, "a")
+	if methods := c.Service().Methods; len(methods) != 1 || methods[0].Name != "One" {
+		t.Errorf("methods: got %v, want One alone", methods)
+	}
+}
+
+type (
+	clientNoBase struct{ One func() error }
+	clientNoTag  struct {
+		hotline.ClientMethodsBase
+		One func() error
+	}
+	clientNoError struct {
+		hotline.ClientMethodsBase `name:"echo_serv"`
+		Sum                       func(int, int) int
+	}
+	clientBadTag struct {
+		hotline.ClientMethodsBase `name:"echo_serv"`
+		Sum                       func(int, int) (int, error) `timeout:"soon"`
+	}
+	clientEmpty struct {
+		hotline.ClientMethodsBase `name:"echo_serv"`
+	}
+	clientReserved struct {
+		hotline.ClientMethodsBase `name:"echo_serv"`
+		Call                      func() error
+	}
+	clientMissing struct {
+		hotline.ClientMethodsBase `name:"echo_serv"`
+		Product                   func(int, int) (int, error)
+	}
+	clientCodec struct {
+		hotline.ClientMethodsBase `name:"echo_serv"`
+		Sum                       func(int, int) (int, error) `codec:"json"`
+	}
+	clientCount struct {
+		hotline.ClientMethodsBase `name:"echo_serv"`
+		Sum                       func(int) (int, error)
+	}
+	clientTypes struct {
+		hotline.ClientMethodsBase `name:"echo_serv"`
+		Sum                       func(int, string) (int, error)
+		Point                     func(struct{ X, Y string }) (point, error) `codec:"gob"`
+	}
+	clientVersion struct {
+		hotline.ClientMethodsBase `name:"echo_serv" port:"5555" version:"2"`
+		Sum                       func(int, int) (int, error)
+	}
+	clientPort struct {
+		hotline.ClientMethodsBase `name:"other" port:"5555"`
+		Sum                       func(int, int) (int, error)
+	}
+)
+
+func TestConnectRefuses(t *testing.T) {
+	srv := &hotline.Server{TCPBind: "127.0.0.1:0"}
+	dir := serve(t, srv, new(echoServer))
+	tcp := addressOf(t, dir, "tcp")
+	for _, c := range []struct {
+		client  any
+		address string
+		want    []string
+	}{
+		{clientNoTag{}, "", []string{"pass &client"}},
+		{&clientNoBase{}, "", []string{"does not embed hotline.ClientMethodsBase"}},
+		{&clientNoTag{}, "", []string{"needs a name or a port"}},
+		{&clientNoError{}, "", []string{"Sum", "error as its last result"}},
+		{&clientBadTag{}, "", []string{"Sum", `timeout "soon"`, "500ms"}},
+		{&clientEmpty{}, "", []string{"no exported field of function type"}},
+		{&clientReserved{}, "", []string{"Call", `name:"Call"`}},
+		{&clientMissing{}, "", []string{"method Product", "none of that name", "echo_serv 1.2.0"}},
+		{&clientCodec{}, "", []string{"method Sum", "codec json here, msgpack there", `codec:"msgpack"`}},
+		{&clientCount{}, "", []string{"method Sum", "here Sum(int)", "there Sum(context.Context, int, int)"}},
+		{&clientTypes{}, "", []string{"method Sum", "argument 2", "string here, int there", "method Point", "X"}},
+		{&clientVersion{}, "", []string{"no service echo_serv@2", "echo_serv (port 5555)"}},
+		{&clientVersion{}, tcp, []string{"refused", "1.2.0", "wants 2"}},
+		{&clientPort{}, tcp, []string{"refused", "echo_serv, not other"}},
+		{&echoClient{}, "ipx://", []string{`unknown scheme "ipx"`, "auto://"}},
+		{&echoClient{}, "localhost", []string{"no scheme"}},
+		{&echoClient{}, "tcp://", []string{"no host"}},
+		{&echoClient{}, "inproc://", []string{"Dialer.Server"}},
+		{&echoClient{}, "tcp://127.0.0.1:1", []string{"127.0.0.1:1", "refused"}},
+	} {
+		d := &hotline.Dialer{Dir: dir}
+		var addresses []string
+		if c.address != "" {
+			addresses = append(addresses, c.address)
+		}
+		err := d.Connect(t.Context(), c.client, addresses...)
+		if err == nil {
+			t.Errorf("Connect(%T, %q): got no error, want one with %q", c.client, c.address, c.want)
+			continue
+		}
+		for _, want := range c.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("Connect(%T, %q): got %q, want it to say %q", c.client, c.address, err, want)
+			}
+		}
+	}
+}
+
+// dial makes an untyped client for the test's own runtime directory.
+func dial(t testing.TB, dir, service string, addresses ...string) *hotline.Client {
+	t.Helper()
+	d := &hotline.Dialer{Dir: dir}
+	c, err := d.Dial(t.Context(), service, addresses...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
