@@ -8,13 +8,20 @@ import (
 // Buffers lends message buffers in sizes of powers of two. The zero value is ready; it may be used by many
 // goroutines. What is lent and not given back is simply garbage.
 type Buffers struct {
-	classes [maxBufferClass - minBufferClass + 1]sync.Pool // of *[]byte
+	// Poison overwrites what is given back, so that whoever still uses it is found out. It is for tests, and is set
+	// before the first use.
+	Poison bool
+
+	classes [maxBufferClass - minBufferClass + 1]sync.Pool // of *buffer
 }
 
 const (
 	minBufferClass = 9  // 512 bytes: the least that is lent
 	maxBufferClass = 24 // 16 MiB: larger ones are left to the garbage collector
 )
+
+// poison is what a poisoned buffer is full of.
+const poison = 0xdb
 
 // buffer is a lent slice. It is a pointer all its life, so that lending does not allocate.
 type buffer struct{ b []byte }
@@ -33,10 +40,23 @@ func (p *Buffers) get(n int) *buffer {
 
 // put takes a buffer back. Nobody may hold on to it or to a slice of it.
 func (p *Buffers) put(v *buffer) {
+	if p.Poison {
+		fill(v.b[:cap(v.b)], poison)
+	}
 	class := bits.Len(uint(cap(v.b))) - 1 // rounded down: the buffer has at least 1<<class
 	if class < minBufferClass || class > maxBufferClass {
 		return
 	}
 	v.b = v.b[:0]
 	p.classes[class-minBufferClass].Put(v)
+}
+
+func fill(b []byte, v byte) {
+	if len(b) == 0 {
+		return
+	}
+	b[0] = v
+	for n := 1; n < len(b); n *= 2 {
+		copy(b[n:], b[:n])
+	}
 }

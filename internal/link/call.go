@@ -43,6 +43,8 @@ type call struct {
 	inFlight bool          // in the table: a reply would be taken
 	leading  bool          // the owner has the reading role
 	fresh    bool          // the reply needs memory of its own
+	ping     bool          // asks for a pong
+	givenUp  bool          // err is why the owner no longer waits, and the server is to be told
 	deadline int64         // on the link's clock, 0 for none
 	err      error         // why it ended without a reply
 	reply    *message      // holds what has come of the reply; nil while the reader reads into it
@@ -52,7 +54,9 @@ type call struct {
 	prev, next *call
 }
 
-const slotBits = 32
+// slotBits is what the number of a slot takes of an id. The rest is enough for half a year of a million calls a second
+// in one slot; then the first generation comes again.
+const slotBits = 20
 
 // signal wakes the owner.
 func (c *call) signal() {
@@ -110,8 +114,10 @@ func (t *table) release(c *call) {
 	case <-c.ready: // a token that came too late
 	default:
 	}
-	c.id += 1 << slotBits
-	c.err, c.deadline, c.fresh, c.started = nil, 0, false, false
+	if c.id += 1 << slotBits; c.id>>slotBits == 0 {
+		c.id += 1 << slotBits // 0 is no id
+	}
+	c.err, c.deadline, c.fresh, c.ping, c.started, c.givenUp = nil, 0, false, false, false, false
 	if len(t.queue) == 0 {
 		t.free = append(t.free, c)
 		return
@@ -132,6 +138,14 @@ func (t *table) forget(w *slotWaiter) bool {
 		}
 	}
 	return false
+}
+
+// dismiss sends those away who wait for a slot.
+func (t *table) dismiss() {
+	for _, w := range t.queue {
+		close(w.got)
+	}
+	t.queue = nil
 }
 
 // park puts c in the list of those who would read.

@@ -25,10 +25,14 @@ type Client struct {
 	began    uint64        // guarded by mu: calls begun, so that the watcher sees whether the link is quiet
 	draining bool          // guarded by mu: the server said goaway
 	err      error         // guarded by mu: why the link ended
-	cancels  []uint64      // guarded by mu: ids whose cancel frames wait to be sent
+	cancels  []*call       // guarded by mu: calls given up, whose cancel frames wait to be sent
 	flushing bool          // guarded by mu: a goroutine sends cancels
 	ended    chan struct{} // closed when err is set
 	group    sync.WaitGroup
+
+	watcherSleeps bool          // guarded by mu: the watcher is to be woken when nobody reads any more
+	wakeWatcher   chan struct{} // one token
+	atOnce        Stop          // gives up before it waits
 }
 
 // NewClient makes calls over conn, whose handshake is done, and owns it from now on: Close closes it. Errors name the
@@ -38,8 +42,12 @@ func NewClient(conn Conn, o *Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Client{conn: conn, opt: opt, clock: newClock(), buffers: opt.Buffers, ended: make(chan struct{})}
-	l.in = inbound{conn: conn, buffers: opt.Buffers}
+	l := &Client{conn: conn, opt: opt, clock: newClock(), buffers: opt.Buffers, ended: make(chan struct{}),
+		wakeWatcher: make(chan struct{}, 1)}
+	past := make(chan struct{})
+	close(past)
+	l.atOnce.Done = past
+	l.in = newInbound(conn, opt.Buffers, replyTrust)
 	l.table.limit = opt.MaxInFlight
 	l.alarm = alarm{clock: l.clock, fire: l.expire}
 	l.group.Add(1)
@@ -90,7 +98,6 @@ func (l *Client) Err() error {
 // returns when everything that the link started has ended, and is idempotent.
 func (l *Client) Close() error {
 	l.fail(ErrClosed)
-	l.alarm.stop()
 	l.group.Wait()
 	return nil
 }
@@ -103,7 +110,7 @@ func (l *Client) call(ctx context.Context, kind wire.Kind, r *Request) (Reply, e
 		return Reply{}, notExecuted(err)
 	}
 	deadline := deadlineOf(ctx, r.Timeout, l.clock)
-	c, err := l.begin(ctx, deadline, r.Fresh)
+	c, err := l.begin(ctx, deadline, r.Fresh, kind == wire.KindPing)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -127,7 +134,7 @@ func (l *Client) call(ctx context.Context, kind wire.Kind, r *Request) (Reply, e
 }
 
 // begin takes a slot, waiting for one when the limit of calls in flight is reached.
-func (l *Client) begin(ctx context.Context, deadline int64, fresh bool) (*call, error) {
+func (l *Client) begin(ctx context.Context, deadline int64, fresh, ping bool) (*call, error) {
 	l.mu.Lock()
 	if err := l.refusalLocked(); err != nil {
 		l.mu.Unlock()
@@ -141,7 +148,7 @@ func (l *Client) begin(ctx context.Context, deadline int64, fresh bool) (*call, 
 			return nil, err
 		}
 	}
-	c.inFlight, c.fresh, c.deadline = true, fresh, deadline
+	c.inFlight, c.fresh, c.ping, c.deadline = true, fresh, ping, deadline
 	l.began++
 	l.mu.Unlock()
 	return c, nil
@@ -184,7 +191,7 @@ func (l *Client) beginSlow(ctx context.Context, deadline int64) (*call, error) {
 func (l *Client) refusalLocked() error {
 	switch {
 	case l.err != nil:
-		return notExecuted(l.err)
+		return notExecuted(lost(l.err))
 	case l.draining:
 		return notExecuted(ErrDraining)
 	}
@@ -193,26 +200,26 @@ func (l *Client) refusalLocked() error {
 
 // unsent ends a call whose request could not be sent whole.
 func (l *Client) unsent(ctx context.Context, c *call, begun bool, cause error) error {
+	var large *TooLargeError
 	interrupted := errors.Is(cause, ErrInterrupted)
-	if interrupted {
+	switch {
+	case interrupted:
 		if cause = ctx.Err(); cause == nil {
 			cause = context.DeadlineExceeded
 		}
+	case !errors.As(cause, &large):
+		l.fail(cause)
+		cause = lost(l.Err()) // what ended the link first
 	}
 	l.mu.Lock()
-	id := c.id
 	l.endLocked(c, nil)
 	l.dropReplyLocked(c)
-	l.table.release(c)
+	if !begun || !interrupted {
+		l.table.release(c)
+	}
 	l.mu.Unlock()
 	if begun && interrupted {
-		l.cancel(id) // the server forgets the pieces that it has
-	}
-	if !interrupted {
-		var large *TooLargeError
-		if !errors.As(cause, &large) {
-			l.fail(cause)
-		}
+		l.abandon(c, cause) // the server forgets the pieces that it has
 	}
 	return notExecuted(cause)
 }
@@ -231,10 +238,10 @@ func (l *Client) await(ctx context.Context, c *call) (Reply, error) {
 		l.mu.Lock()
 		l.reading, c.leading = false, false
 		if own {
-			c.inFlight, c.err = false, nil
+			c.inFlight, c.err, c.givenUp = false, nil, false
 		}
 	}
-	id, err := c.id, c.err
+	err, givenUp := c.err, c.givenUp
 	var m message
 	if err == nil {
 		m = *c.reply
@@ -242,14 +249,16 @@ func (l *Client) await(ctx context.Context, c *call) (Reply, error) {
 	} else {
 		l.dropReplyLocked(c)
 	}
-	l.table.release(c)
+	if !givenUp {
+		l.table.release(c)
+	}
 	l.passOnLocked()
 	l.mu.Unlock()
 	if err == nil {
 		return l.result(&m)
 	}
-	if isContextError(err) {
-		l.cancel(id)
+	if givenUp {
+		l.abandon(c, err)
 		err = maybeExecuted(err)
 	}
 	return Reply{}, err
@@ -264,18 +273,33 @@ func (l *Client) parkLocked(ctx context.Context, c *call) {
 		l.mu.Lock()
 	case <-ctx.Done():
 		l.mu.Lock()
-		if c.inFlight {
-			l.endLocked(c, ctx.Err())
-		}
+		l.giveUpLocked(c, ctx.Err())
 	}
 	l.table.unpark(c)
 }
 
 // passOnLocked gives the reading role, if it is free, to a caller that sleeps.
 func (l *Client) passOnLocked() {
-	if c := l.table.parked.first; c != nil && !l.reading {
+	if l.reading {
+		return
+	}
+	if c := l.table.parked.first; c != nil {
 		l.table.unpark(c)
 		c.signal()
+	} else if l.watcherSleeps {
+		l.watcherSleeps = false
+		select {
+		case l.wakeWatcher <- struct{}{}:
+		default: // a token is there already
+		}
+	}
+}
+
+// giveUpLocked ends a call in flight whose owner no longer waits.
+func (l *Client) giveUpLocked(c *call, err error) {
+	if c.inFlight {
+		c.givenUp = true
+		l.endLocked(c, err)
 	}
 }
 
@@ -325,15 +349,13 @@ func (l *Client) fail(cause error) {
 	}
 	l.err = cause
 	for _, c := range l.table.slots {
-		l.endLocked(c, maybeExecuted(cause))
+		l.endLocked(c, maybeExecuted(lost(cause)))
 	}
-	for _, w := range l.table.queue {
-		close(w.got)
-	}
-	l.table.queue = nil
+	l.table.dismiss()
 	close(l.ended)
 	l.mu.Unlock()
 	l.conn.Close()
+	l.alarm.stop()
 }
 
 // expire ends the calls whose deadline has passed. The alarm runs it.
@@ -344,7 +366,7 @@ func (l *Client) expire() {
 		switch {
 		case !c.inFlight || c.deadline == 0:
 		case c.deadline <= now:
-			l.endLocked(c, context.DeadlineExceeded)
+			l.giveUpLocked(c, context.DeadlineExceeded)
 		case next == 0 || c.deadline < next:
 			next = c.deadline
 		}
@@ -353,8 +375,4 @@ func (l *Client) expire() {
 	if next != 0 {
 		l.alarm.set(next)
 	}
-}
-
-func isContextError(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

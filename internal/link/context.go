@@ -15,6 +15,7 @@ type callContext struct {
 	id              uint64
 	deadline        int64 // on the link's clock, 0 for none
 	clock           clock
+	gone            chan struct{} // guarded by Server.mu: made when a long reply is about to be sent
 
 	mu    sync.Mutex
 	done  chan struct{}           // guarded by mu: made when somebody asks
@@ -93,44 +94,72 @@ func (c *callContext) end(err error) bool {
 	return true
 }
 
-// track makes the context of a call that can be cancelled or has a deadline.
-func (s *Server) track(h *wire.Header) *callContext {
-	c := &callContext{Context: s.ctx, id: h.ID, clock: s.clock}
-	if h.Timeout != 0 {
-		c.deadline = s.clock.now() + int64(min(h.Timeout, 1<<61))
+// track makes the context of a call that can be cancelled or has a deadline, or returns nil when the peer uses the id of
+// one that is under way.
+func (s *Server) track(m *message) *callContext {
+	c := &callContext{Context: s.ctx, id: m.head.ID, clock: s.clock}
+	if m.head.Timeout != 0 {
+		began := m.began
+		if began == 0 {
+			began = s.clock.now()
+		}
+		c.deadline = began + int64(min(m.head.Timeout, 1<<61))
 	}
-	s.mu.Lock()
-	if s.active == nil {
-		s.active = make(map[uint64]*callContext)
+	if !s.enter(c) {
+		return nil
 	}
-	s.active[h.ID] = c
-	if s.err != nil {
-		c.end(context.Canceled)
-	}
-	s.mu.Unlock()
 	if c.deadline != 0 {
 		s.alarm.set(c.deadline)
 	}
 	return c
 }
 
-// untrack ends the context of a call whose handler has returned, and reports whether its caller had gone: then
-// nobody waits for the reply.
-func (s *Server) untrack(c *callContext) (gone bool) {
+func (s *Server) enter(c *callContext) bool {
 	s.mu.Lock()
-	if s.active[c.id] == c {
-		delete(s.active, c.id)
-	} else {
-		gone = true
-		s.zombies.Add(-1)
+	defer s.mu.Unlock()
+	if s.active == nil {
+		s.active = make(map[uint64]*callContext)
 	}
-	s.mu.Unlock()
-	c.end(context.Canceled)
-	return gone
+	if s.active[c.id] != nil {
+		return false
+	}
+	s.active[c.id] = c
+	if s.err != nil {
+		c.end(context.Canceled)
+	}
+	return true
 }
 
-// cancelCall ends the context of a call that its caller gave up, or forgets what has come of its request.
-func (s *Server) cancelCall(id uint64) {
+// returned ends the context of a call whose handler has returned, and reports whether its caller still waits. A call with
+// a long reply stays under way until untrack: gone is closed when the caller gives it up.
+func (s *Server) returned(c *callContext, long bool) (waits bool) {
+	c.end(context.Canceled)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.active[c.id] != c {
+		s.zombies.Add(-1)
+		return false
+	}
+	if long {
+		c.gone = make(chan struct{})
+	} else {
+		delete(s.active, c.id)
+	}
+	return true
+}
+
+// untrack forgets a call whose long reply was sent, or given up.
+func (s *Server) untrack(c *callContext) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.active[c.id] == c {
+		delete(s.active, c.id)
+	}
+}
+
+// cancelCall ends the context of a call that its caller gave up, forgets what has come of its request, or stops sending
+// its reply, whatever the call has come to.
+func (s *Server) cancelCall(id uint64, why wire.Code) {
 	if m := s.partial[id]; m != nil {
 		delete(s.partial, id)
 		m.release(s.opt.Buffers)
@@ -140,9 +169,19 @@ func (s *Server) cancelCall(id uint64) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.active[id]; c != nil {
-		delete(s.active, id)
-		s.zombies.Add(1)
+	c := s.active[id]
+	if c == nil {
+		return
+	}
+	delete(s.active, id)
+	if c.gone != nil {
+		close(c.gone)
+		return
+	}
+	s.zombies.Add(1)
+	if why == wire.CodeDeadline {
+		c.end(context.DeadlineExceeded)
+	} else {
 		c.end(context.Canceled)
 	}
 }

@@ -16,6 +16,9 @@ var (
 	// ErrMaybeExecuted says that the link ended when the request had been sent and the reply had not come.
 	ErrMaybeExecuted = errors.New("the call may have been executed")
 
+	// ErrLost says that the link ended under a call, or before it.
+	ErrLost = errors.New("the link is lost")
+
 	// ErrClosed says that this side closed the link.
 	ErrClosed = errors.New("the link is closed")
 
@@ -28,7 +31,7 @@ var (
 
 // TooLargeError says which message was over whose limit. errors.Is(err, ErrTooLarge) is true of it.
 type TooLargeError struct {
-	What  string // "arguments" or "results"
+	What  string // "arguments", "results", "metadata" or "handshake"
 	Size  int    // bytes
 	Limit int    // bytes
 }
@@ -41,15 +44,16 @@ func (e *TooLargeError) Error() string {
 // Is reports whether target is [ErrTooLarge].
 func (e *TooLargeError) Is(target error) bool { return target == ErrTooLarge }
 
+func lost(cause error) error          { return fmt.Errorf("%w: %w", ErrLost, cause) }
 func notExecuted(cause error) error   { return fmt.Errorf("%w: %w", ErrNotExecuted, cause) }
 func maybeExecuted(cause error) error { return fmt.Errorf("%w: %w", ErrMaybeExecuted, cause) }
 
 // toWire turns what a handler returned into what crosses the wire.
 func toWire(err error) *wire.Error {
-	var e *wire.Error
+	if e, ok := err.(*wire.Error); ok {
+		return e // and not one that err wraps: that would be the outcome of another call
+	}
 	switch {
-	case errors.As(err, &e):
-		return e
 	case errors.Is(err, context.DeadlineExceeded):
 		return &wire.Error{Code: wire.CodeDeadline, Message: err.Error()}
 	case errors.Is(err, context.Canceled):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"hotline/internal/wire"
@@ -13,20 +14,20 @@ import (
 // an error the connection is closed.
 func Greet(ctx context.Context, conn Conn, hello *wire.Hello) (*wire.Welcome, error) {
 	unwatch := context.AfterFunc(ctx, func() { conn.Close() })
-	defer unwatch()
 	w, err := greet(conn, hello)
-	if err != nil {
-		conn.Close()
-		var refused *wire.Error
-		switch {
-		case errors.As(err, &refused):
-			return nil, err
-		case ctx.Err() != nil:
-			err = ctx.Err()
-		}
-		return nil, fmt.Errorf("handshake with %s: %w", conn, err)
+	intact := unwatch()
+	if err == nil && intact {
+		return w, nil
 	}
-	return w, nil
+	conn.Close()
+	var refused *wire.Error
+	switch {
+	case errors.As(err, &refused):
+		return nil, err
+	case !intact:
+		err = ctx.Err()
+	}
+	return nil, fmt.Errorf("handshake with %s: %w", conn, err)
 }
 
 func greet(conn Conn, hello *wire.Hello) (*wire.Welcome, error) {
@@ -104,10 +105,12 @@ func sendHandshake(conn Conn, kind wire.Kind, method uint16, payload []byte) err
 
 // readHandshake reads one message of a handshake, in as many pieces as it takes.
 func readHandshake(conn Conn) (wire.Header, []byte, error) {
-	in := inbound{conn: conn, buffers: new(Buffers)}
+	in := newInbound(conn, new(Buffers), requestTrust)
 	m := new(message)
 	for first := true; ; first = false {
-		if err := in.next(); err != nil {
+		if err := in.next(); errors.Is(err, io.EOF) {
+			return wire.Header{}, nil, errors.New("the peer closed the connection before it had said anything")
+		} else if err != nil {
 			return wire.Header{}, nil, err
 		}
 		if h := &in.head; first == (h.Flags&wire.FlagPiece != 0) || h.Total > wire.MaxHandshake || h.Kind > wire.KindRefuse {

@@ -8,6 +8,8 @@ type message struct {
 	metadata []byte      // what has come of it
 	body     []byte      // what has come of it; its capacity grows as pieces come
 	lent     *buffer     // what body lies in, or nil where it has memory of its own
+	fresh    bool        // of a reply: its caller wants memory of its own
+	began    int64       // of a request in pieces: when the first came, on the link's clock
 }
 
 // release gives the memory back. Nobody may use body afterwards.
@@ -25,6 +27,7 @@ func (m *message) release(p *Buffers) {
 type inbound struct {
 	conn    Conn
 	buffers *Buffers
+	trust   int // what the peer is trusted to announce, in bytes: room for a longer message is made as its bytes come
 
 	head    wire.Header // of the present frame
 	left    int         // payload bytes of the present frame that are still to be read
@@ -32,8 +35,21 @@ type inbound struct {
 	scratch []byte      // where dropped bytes go
 }
 
-// smallMessage is what a peer is trusted to announce: room for a longer message is made as its bytes come.
-const smallMessage = 1 << 20
+// What a peer that is not trusted may make us hold by an announcement alone. A server holds as many requests as its limit
+// of calls in flight; a client has asked for every reply that it holds.
+const (
+	requestTrust = 64 << 10
+	replyTrust   = 1 << 20
+)
+
+func newInbound(conn Conn, buffers *Buffers, trust int) inbound {
+	if conn.Trusted() {
+		trust = maxTrust
+	}
+	return inbound{conn: conn, buffers: buffers, trust: trust}
+}
+
+const maxTrust = 1<<31 - 1
 
 // next waits for the next frame. The caller then says where its payload goes, with begin or proceed; without either
 // it is dropped.
@@ -56,11 +72,9 @@ func (in *inbound) begin(m *message, fresh bool) {
 	if n := int(in.head.Metadata); cap(m.metadata) < n {
 		m.metadata = make([]byte, 0, n)
 	}
-	total := int(in.head.Total)
-	room := total
-	if total > smallMessage && !in.conn.Trusted() {
-		room = smallMessage
-	}
+	m.began = 0
+	body := int(in.head.Length - in.head.Metadata)
+	room := min(int(in.head.Total), max(in.trust, body))
 	if fresh {
 		m.lent, m.body = nil, make([]byte, 0, room)
 	} else {
@@ -109,8 +123,8 @@ func (in *inbound) fill() error {
 	for in.left > 0 {
 		n, err := in.conn.Read(in.room())
 		in.took(n)
-		if err != nil {
-			return err
+		if err != nil && in.left > 0 {
+			return err // with nothing left the frame is whole, and what the connection has to say comes again
 		}
 	}
 	return nil

@@ -12,28 +12,35 @@ import (
 // otherwise. The caller has the reading role.
 func (l *Client) lead(ctx context.Context, own *call) bool {
 	var unwatch func() bool
+	others := false // frames of others have come: they may keep the reader busy for as long as they like
 	for {
-		if unwatch == nil && ctx.Done() != nil && (l.in.midFrame() || !l.conn.Ready()) {
+		if unwatch == nil && ctx.Done() != nil && (others || l.in.midFrame() || !l.conn.Ready()) {
 			unwatch = l.watchContext(ctx, own)
 			defer unwatch()
 		}
-		_, done, err := l.step(own)
+		got, err := l.step(own)
 		switch {
-		case done:
+		case got == ownReply:
 			return true
-		case errors.Is(err, ErrInterrupted):
-		case err != nil:
-			l.fail(err)
-		default:
+		case got == ownEnd:
+			return false
+		case err == nil:
+			others = true
 			continue
+		case !errors.Is(err, ErrInterrupted):
+			l.fail(err)
 		}
-		l.mu.Lock()
-		ended := !own.inFlight
-		l.mu.Unlock()
-		if ended {
+		if l.over(own) {
 			return false
 		}
 	}
+}
+
+// over reports whether a call has ended.
+func (l *Client) over(c *call) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !c.inFlight
 }
 
 // watchContext ends own when ctx does, though its owner sleeps in the connection.
@@ -43,26 +50,35 @@ func (l *Client) watchContext(ctx context.Context, own *call) (stop func() bool)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if own.id == id {
-			l.endLocked(own, ctx.Err())
+			l.giveUpLocked(own, ctx.Err())
 		}
 	})
 }
 
-// step reads one frame, or what is left of one, and hands on what it completes. answered reports that it ended a
-// call, done that this was own; own may be nil.
-func (l *Client) step(own *call) (answered, done bool, err error) {
+// arrival is what a frame brought about.
+type arrival int
+
+const (
+	nothing  arrival = iota
+	answer           // a call of somebody else has ended
+	ownReply         // the reader's own call has its reply
+	ownEnd           // the reader's own call has ended otherwise
+)
+
+// step reads one frame, or what is left of one, and hands on what it completes. own is the reader's call, or nil.
+func (l *Client) step(own *call) (arrival, error) {
 	if !l.in.midFrame() {
 		if err := l.in.next(); err != nil {
-			return false, false, err
+			return nothing, err
 		}
 		if err := l.accept(own); err != nil {
-			return false, false, err
+			return nothing, err
 		}
 	}
 	if err := l.in.fill(); err != nil {
-		return false, false, err
+		return nothing, err
 	}
-	return l.arrived(own)
+	return l.arrived(own), nil
 }
 
 // accept looks at the header of a new frame and decides where its payload goes.
@@ -72,48 +88,78 @@ func (l *Client) accept(own *call) error {
 	case wire.KindReply, wire.KindError, wire.KindPong:
 		return l.acceptReply(own)
 	case wire.KindGoaway:
-		l.mu.Lock()
-		l.draining = true
-		l.mu.Unlock()
+		l.drain(false)
 		return nil
-	case wire.KindPing:
-		return wire.ProtocolErrorf("the server sent a ping")
+	case wire.KindBye:
+		l.drain(true)
+		return nil
 	}
 	return wire.ProtocolErrorf("the server sent a %s frame", h.Kind)
 }
 
+// drain lets no new calls begin. last says that none of those under way will get an answer, as none was executed.
+func (l *Client) drain(last bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.draining = true
+	l.table.dismiss()
+	if !last {
+		return
+	}
+	for _, c := range l.table.slots {
+		l.endLocked(c, notExecuted(ErrDraining))
+	}
+}
+
 func (l *Client) acceptReply(own *call) error {
+	m, err := l.claim(own)
+	if m == nil || err != nil {
+		return err
+	}
 	h := &l.in.head
-	c := own
+	if h.Flags&wire.FlagPiece != 0 {
+		return l.in.proceed(m)
+	}
+	l.in.begin(m, m.fresh && h.Kind == wire.KindReply)
+	return nil
+}
+
+// claim takes the message that the present frame belongs to out of its call, so that the reader can work on it with
+// nothing locked. It returns nil when the frame is to be dropped.
+func (l *Client) claim(own *call) (*message, error) {
+	h, c := &l.in.head, own
 	if own == nil || own.id != h.ID {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if c = l.table.find(h.ID); c == nil {
-			return nil // given up, its reply comes too late
+			return nil, nil // given up, its reply comes too late
 		}
 	}
-	if h.Flags&wire.FlagPiece != 0 {
-		if !c.started || c.reply == nil {
-			return wire.ProtocolErrorf("a later piece of a %s without the first", h.Kind)
-		}
-		err := l.in.proceed(c.reply)
-		c.reply = nil
-		return err
-	}
-	if c.started {
-		return wire.ProtocolErrorf("two replies to one call")
-	}
-	c.started = true
-	if int64(h.Total) > int64(l.opt.MaxMessage) {
+	m := c.reply
+	switch piece := h.Flags&wire.FlagPiece != 0; {
+	case (h.Kind == wire.KindPong) != c.ping && h.Kind != wire.KindError:
+		return nil, wire.ProtocolErrorf("the server answered by a %s what asks for something else", h.Kind)
+	case piece && (!c.started || m == nil):
+		return nil, wire.ProtocolErrorf("a later piece of a %s without the first", h.Kind)
+	case !piece && c.started:
+		return nil, wire.ProtocolErrorf("two replies to one call")
+	case !piece && int64(h.Total) > l.most(h.Kind):
 		l.refuseReply(c, own)
-		return nil
+		return nil, nil
 	}
-	if c.reply == nil {
-		c.reply = new(message)
+	if m == nil {
+		m = new(message)
 	}
-	l.in.begin(c.reply, c.fresh && h.Kind == wire.KindReply)
-	c.reply = nil
-	return nil
+	c.started, c.reply, m.fresh = true, nil, c.fresh
+	return m, nil
+}
+
+// most is the largest message that is taken: the words of an error are no results.
+func (l *Client) most(kind wire.Kind) int64 {
+	if kind == wire.KindError {
+		return max(int64(l.opt.MaxMessage), 2*maxErrorText)
+	}
+	return int64(l.opt.MaxMessage)
 }
 
 // refuseReply ends a call whose reply is over our limit. All its pieces are dropped.
@@ -126,28 +172,30 @@ func (l *Client) refuseReply(c, own *call) {
 }
 
 // arrived hands on a frame that was read whole.
-func (l *Client) arrived(own *call) (answered, done bool, err error) {
+func (l *Client) arrived(own *call) arrival {
 	h, m := &l.in.head, l.in.into
 	l.in.into = nil
-	if m == nil {
-		return false, false, nil
-	}
 	complete := l.in.complete()
-	if own != nil && own.id == h.ID {
+	mine := own != nil && own.id == h.ID
+	if mine && m != nil && complete {
 		own.reply = m
-		return complete, complete, nil
+		return ownReply
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c := l.table.find(h.ID)
-	if c == nil {
-		m.release(l.buffers)
-		return false, false, nil
+	got := nothing
+	if m != nil {
+		if c := l.table.find(h.ID); c == nil {
+			m.release(l.buffers)
+		} else if c.reply = m; complete {
+			l.endLocked(c, nil)
+			got = answer
+		}
 	}
-	if c.reply = m; complete {
-		l.endLocked(c, nil)
+	if own != nil && !own.inFlight {
+		return ownEnd
 	}
-	return complete, false, nil
+	return got
 }
 
 // quiet is how long a link is left without a reader when no call is in flight, and half of how long it takes at most
@@ -155,7 +203,8 @@ func (l *Client) arrived(own *call) (answered, done bool, err error) {
 const quiet = 5 * time.Millisecond
 
 // watch reads while nobody calls, so that the link's end and a goaway are seen at once. It sleeps in the connection;
-// when a call comes it answers for it once, and steps down until the link has been quiet for a while.
+// when a call comes it answers for it once, and steps down until the link has been quiet for a while. While one call
+// goes on and on, whose owner reads, it sleeps until nobody does.
 func (l *Client) watch() {
 	defer l.group.Done()
 	timer := time.NewTimer(quiet)
@@ -163,11 +212,14 @@ func (l *Client) watch() {
 	var seen uint64
 	for {
 		l.mu.Lock()
-		ended, idle := l.err != nil, !l.reading && l.began == seen
+		ended, still := l.err != nil, l.began == seen
+		idle := still && !l.reading
 		seen = l.began
-		if idle && !ended {
-			l.reading = true
+		if !ended {
+			l.reading = l.reading || idle
+			l.watcherSleeps = still && !idle
 		}
+		sleep := l.watcherSleeps
 		l.mu.Unlock()
 		if ended {
 			return
@@ -175,9 +227,14 @@ func (l *Client) watch() {
 		if idle {
 			l.readOnce()
 		}
-		timer.Reset(quiet)
+		var tick <-chan time.Time
+		if !sleep {
+			timer.Reset(quiet)
+			tick = timer.C
+		}
 		select {
-		case <-timer.C:
+		case <-tick:
+		case <-l.wakeWatcher:
 		case <-l.ended:
 			return
 		}
@@ -187,11 +244,11 @@ func (l *Client) watch() {
 // readOnce reads, with the role that watch has taken, until it has answered a call.
 func (l *Client) readOnce() {
 	for {
-		answered, _, err := l.step(nil)
+		got, err := l.step(nil)
 		if err != nil && !errors.Is(err, ErrInterrupted) {
 			l.fail(err)
 		}
-		if answered || err != nil {
+		if got == answer || err != nil {
 			break
 		}
 	}
@@ -201,20 +258,30 @@ func (l *Client) readOnce() {
 	l.mu.Unlock()
 }
 
-// cancel tells the server that a call was given up. It does not wait: what can't be sent at once is sent by a
+// abandon tells the server that c, which has ended, was given up, and then frees its slot: if the slot's next user came
+// first, the server would count both against its limit. It does not wait: what can't be sent at once is sent by a
 // goroutine of the link's own.
-func (l *Client) cancel(id uint64) {
+func (l *Client) abandon(c *call, why error) {
+	c.head = wire.Header{Kind: wire.KindCancel, ID: c.id, Method: uint16(wire.CodeCanceled)}
+	if errors.Is(why, context.DeadlineExceeded) {
+		c.head.Method = uint16(wire.CodeDeadline)
+	}
+	err := l.conn.Write(l.atOnce, &c.head, nil, nil)
+	if err != nil && !errors.Is(err, ErrInterrupted) {
+		l.fail(err)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.err != nil {
+	if err == nil || l.err != nil {
+		l.table.release(c)
 		return
 	}
-	l.cancels = append(l.cancels, id)
+	l.cancels = append(l.cancels, c)
 	if l.flushing {
 		return
 	}
 	l.flushing = true
-	l.group.Add(1)
+	l.group.Add(1) // the watcher, which ends only when err is set, is in the group
 	go l.sendCancels()
 }
 
@@ -222,19 +289,20 @@ func (l *Client) sendCancels() {
 	defer l.group.Done()
 	for {
 		l.mu.Lock()
-		ids := l.cancels
+		calls := l.cancels
 		l.cancels = nil
-		l.flushing = len(ids) > 0 && l.err == nil
-		more := l.flushing
+		l.flushing = len(calls) > 0
 		l.mu.Unlock()
-		if !more {
+		if len(calls) == 0 {
 			return
 		}
-		for _, id := range ids {
-			if err := l.conn.Write(Stop{}, &wire.Header{Kind: wire.KindCancel, ID: id}, nil, nil); err != nil {
+		for _, c := range calls {
+			if err := l.conn.Write(Stop{}, &c.head, nil, nil); err != nil {
 				l.fail(err)
-				return
 			}
+			l.mu.Lock()
+			l.table.release(c)
+			l.mu.Unlock()
 		}
 	}
 }

@@ -1,11 +1,18 @@
 package link
 
-import "hotline/internal/wire"
+import (
+	"time"
+
+	"hotline/internal/wire"
+)
 
 // send writes one message in as many frames as it needs. h gives kind, id, method, timeout and the flag
 // FlagCancellable; the lengths and the other flags are filled in here. It reports whether anything was handed to the
 // connection: after an error with begun == false the peer has seen nothing of the message.
 func send(c Conn, stop Stop, h *wire.Header, metadata, payload []byte) (begun bool, err error) {
+	if most := min(c.MaxFrame()/2, wire.MaxMetadata); len(metadata) > most {
+		return false, &TooLargeError{What: "metadata", Size: len(metadata), Limit: most}
+	}
 	h.Total = uint32(len(payload))
 	h.Metadata = uint32(len(metadata))
 	if n := len(metadata) + len(payload); n <= c.MaxFrame() {
@@ -18,9 +25,6 @@ func send(c Conn, stop Stop, h *wire.Header, metadata, payload []byte) (begun bo
 
 // sendPieces is send for a message longer than a frame. Other messages travel between its pieces.
 func sendPieces(c Conn, stop Stop, h *wire.Header, metadata, payload []byte) (begun bool, err error) {
-	if len(metadata) > min(c.MaxFrame()/2, wire.MaxMetadata) {
-		return false, &TooLargeError{What: "metadata", Size: len(metadata), Limit: min(c.MaxFrame()/2, wire.MaxMetadata)}
-	}
 	for first := true; first || len(payload) > 0; first = false {
 		n := min(len(payload), c.MaxFrame()-len(metadata))
 		h.Length = uint32(len(metadata) + n)
@@ -31,6 +35,9 @@ func sendPieces(c Conn, stop Stop, h *wire.Header, metadata, payload []byte) (be
 		if n < len(payload) {
 			h.Flags |= wire.FlagMore
 		}
+		if !first && stop.over() {
+			return begun, ErrInterrupted // there was room for every piece so far, but nobody waits any more
+		}
 		if err := c.Write(stop, h, metadata, payload[:n]); err != nil {
 			return begun, err
 		}
@@ -39,4 +46,14 @@ func sendPieces(c Conn, stop Stop, h *wire.Header, metadata, payload []byte) (be
 		metadata, h.Metadata = nil, 0
 	}
 	return true, nil
+}
+
+// over reports whether the wait is to be given up already.
+func (s *Stop) over() bool {
+	select {
+	case <-s.Done:
+		return true
+	default:
+		return !s.Deadline.IsZero() && !time.Now().Before(s.Deadline)
+	}
 }

@@ -95,6 +95,9 @@ func (y *Sentry) inspect(s *Server) bool {
 
 // takeRole gives the reading role of a worker whose handler runs long to a new worker.
 func (s *Server) takeRole(running uint64) {
+	if s.crowded() {
+		return // the sentry comes again
+	}
 	next := running>>turnShift + 1
 	s.crew.join() // the worker that runs the handler is still in the crew, or the swap fails
 	if !s.turn.CompareAndSwap(running, readingTurn(next)) {

@@ -81,7 +81,7 @@ func NewServer(conn Conn, h Handler, o *Options, onEnd func()) (*Server, error) 
 	}
 	s := &Server{conn: conn, handler: h, opt: opt, onEnd: onEnd, clock: newClock(),
 		drained: make(chan struct{}, 1), ended: make(chan struct{}), crew: newCrew()}
-	s.in = inbound{conn: conn, buffers: opt.Buffers}
+	s.in = newInbound(conn, opt.Buffers, requestTrust)
 	s.ctx, s.cancel = context.WithCancel(opt.Context)
 	s.alarm = alarm{clock: s.clock, fire: s.expire}
 	s.crew.join()
@@ -89,31 +89,35 @@ func NewServer(conn Conn, h Handler, o *Options, onEnd func()) (*Server, error) 
 	return s, nil
 }
 
-// Shutdown tells the client that no new calls are taken, lets the calls in flight end and their replies go out, and
-// closes the link. When ctx ends first it closes at once and returns the context's error.
+// Shutdown tells the client that no new calls are taken, lets the calls in flight end and their replies go out, tells
+// the client that whatever has no answer was not executed, and closes the link. When ctx ends first it closes at once
+// and returns the context's error. A link that has ended, or ends meanwhile, is no error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
-	err := s.conn.Write(Stop{Done: ctx.Done()}, &wire.Header{Kind: wire.KindGoaway}, nil, nil)
+	stop := Stop{Done: ctx.Done()}
+	err := s.conn.Write(stop, &wire.Header{Kind: wire.KindGoaway}, nil, nil)
 	for err == nil && s.unsent.Load() > 0 {
 		select {
 		case <-s.drained:
 		case <-s.ended:
-			return nil
+			err = ErrClosed
 		case <-ctx.Done():
-			err = ctx.Err()
+			err = ErrInterrupted
 		}
+	}
+	if err == nil {
+		err = s.conn.Write(stop, &wire.Header{Kind: wire.KindBye}, nil, nil)
 	}
 	s.Close()
 	if errors.Is(err, ErrInterrupted) {
 		return ctx.Err()
 	}
-	return err
+	return nil
 }
 
 // Close ends the link at once: the contexts of running handlers are cancelled. It does not wait for handlers; Wait does.
 func (s *Server) Close() error {
 	s.fail(ErrClosed)
-	s.alarm.stop()
 	return nil
 }
 
@@ -151,6 +155,7 @@ func (s *Server) fail(cause error) {
 	}
 	s.conn.Close()
 	s.cancel()
+	s.alarm.stop()
 	if s.onEnd != nil {
 		s.onEnd()
 	}

@@ -1,7 +1,6 @@
 package link
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -32,7 +31,9 @@ type worker struct {
 	head     wire.Header // of what it writes
 	request  message     // the call being answered
 	incoming Incoming
-	refusal  *wire.Error // set when the call is to be refused without its handler
+	refusal  *wire.Error  // set when the call is to be refused without its handler
+	own      *callContext // of a call that can be cancelled or has a deadline
+	running  uint64       // turn while its handler runs, 0 where the role has been passed on before
 }
 
 // work reads and answers calls, holding turn, until the role is taken from it or the link ends.
@@ -67,7 +68,7 @@ func (s *Server) receive(w *worker) error {
 			return err
 		}
 		if s.arrived(w) {
-			return nil
+			return s.admit(w)
 		}
 	}
 }
@@ -90,7 +91,7 @@ func (s *Server) accept(w *worker) error {
 		}
 		return s.acceptCall(w)
 	case wire.KindCancel:
-		s.cancelCall(h.ID)
+		s.cancelCall(h.ID, wire.Code(h.Method))
 		return nil
 	}
 	return wire.ProtocolErrorf("the client sent a %s frame", h.Kind)
@@ -123,19 +124,22 @@ func (s *Server) acceptCall(w *worker) error {
 		}
 		s.partial[h.ID] = m
 		s.in.begin(m, false)
+		m.began = s.clock.now()
 	}
 	return nil
 }
 
 // refuse says why a call can't be taken, or nil.
 func (s *Server) refuse(h *wire.Header) *wire.Error {
-	running, limit := s.running.Load(), int64(s.opt.MaxInFlight)
+	// The other order could count a call that ends meanwhile as running and not as a zombie.
+	zombies, limit := s.zombies.Load(), int64(s.opt.MaxInFlight)
+	running := s.running.Load()
 	switch {
 	case h.Kind == wire.KindPing && h.Flags&wire.FlagMore != 0:
 		return wire.Errorf(wire.CodeTooLarge, "a ping in pieces")
 	case s.draining.Load():
 		return wire.Errorf(wire.CodeDraining, "the server is draining")
-	case running-s.zombies.Load() > limit || running > 4*limit:
+	case running-zombies > limit || running > 4*limit:
 		return wire.Errorf(wire.CodeExhausted, "%d calls in flight on this link, the limit is %d", running, limit)
 	case int64(h.Total) > int64(s.opt.MaxMessage):
 		return wire.Errorf(wire.CodeTooLarge, "%v", &TooLargeError{What: "arguments", Size: int(h.Total), Limit: s.opt.MaxMessage})
@@ -159,53 +163,67 @@ func (s *Server) arrived(w *worker) bool {
 	return true
 }
 
+// admit makes the context of the call that is complete in w. The reading role can't move on before, so that a cancel
+// that is read later finds the call.
+func (s *Server) admit(w *worker) error {
+	h := &w.request.head
+	if w.refusal != nil || h.Kind != wire.KindCall || h.Timeout == 0 && h.Flags&wire.FlagCancellable == 0 {
+		return nil
+	}
+	if w.own = s.track(&w.request); w.own == nil {
+		return wire.ProtocolErrorf("a second call with the id of one under way")
+	}
+	return nil
+}
+
 // answer runs the handler of w's call and writes its reply. It reports whether the worker still has the reading role.
 func (s *Server) answer(w *worker, turn uint64) bool {
 	head := &w.request.head
-	if w.refusal == nil && head.Kind == wire.KindCall && s.opt.Methods.isSlow(head.Method) {
+	if w.refusal == nil && head.Kind == wire.KindCall && s.opt.Methods.isSlow(head.Method) && !s.crowded() {
 		s.crew.join()
 		s.turn.Store(readingTurn(turn + 1))
 		go s.work(turn + 1)
 		began := time.Now()
+		w.running = 0
 		s.handle(w)
 		s.opt.Methods.ran(head.Method, time.Since(began))
 		return false
 	}
-	running := runningTurn(turn, head.Method)
-	s.turn.Store(running)
+	w.running = runningTurn(turn, head.Method)
+	s.turn.Store(w.running)
 	s.opt.Sentry.look(s)
 	s.handle(w)
-	return s.turn.CompareAndSwap(running, readingTurn(turn+1))
+	return s.turn.CompareAndSwap(w.running, readingTurn(turn+1))
 }
 
-// handle answers w's call, and gives its memory back.
+// crowded reports whether so many replies wait to be written that no more calls are read until the client takes some.
+// A client that keeps to its limit is never there: it is four times what may run, and as many again.
+func (s *Server) crowded() bool { return s.unsent.Load() > 8*int64(s.opt.MaxInFlight) }
+
+// handle answers w's call.
 func (s *Server) handle(w *worker) {
 	in, c, err := &w.request.head, &w.incoming, error(nil)
-	ctx := s.ctx
-	var own *callContext
 	switch {
 	case w.refusal != nil:
 		err = w.refusal
 	case in.Kind == wire.KindPing:
 	default:
-		if in.Timeout != 0 || in.Flags&wire.FlagCancellable != 0 {
-			own = s.track(in)
-			ctx = own
-		}
 		c.Method, c.Metadata, c.Payload = in.Method, w.request.metadata, w.request.body
-		err = s.invoke(ctx, c)
+		err = s.invoke(w)
 	}
-	gone := own != nil && s.untrack(own)
-	s.running.Add(-1)
-	if !gone {
-		s.reply(w, own, err)
-	}
-	w.refusal = nil
+	s.conclude(w, err)
+}
+
+// conclude sends what came of w's call, and gives its memory back.
+func (s *Server) conclude(w *worker, err error) {
+	s.running.Add(-1) // first: who has the reply, or has cancelled, may make another call
+	s.reply(w, err)
+	w.refusal, w.own = nil, nil
 	w.request.release(s.opt.Buffers)
-	if c.out != nil {
+	if c := &w.incoming; c.out != nil {
 		s.opt.Buffers.put(c.out)
 	}
-	*c = Incoming{buffers: c.buffers}
+	w.incoming = Incoming{buffers: s.opt.Buffers}
 	s.finished()
 }
 
@@ -219,20 +237,44 @@ func (s *Server) finished() {
 	}
 }
 
-// invoke runs the handler. Its panic is an error of this call; the stack goes to the log only.
-func (s *Server) invoke(ctx context.Context, c *Incoming) (err error) {
+// invoke runs the handler. Its panic is an error of this call; the stack goes to the log only. When the handler ends
+// its goroutine the call is concluded here, as nothing after it runs.
+func (s *Server) invoke(w *worker) (err error) {
+	c, returned := &w.incoming, false
 	defer func() {
-		if v := recover(); v != nil {
-			s.opt.Logger.Error().Str("link", s.conn.String()).Uint16("method", c.Method).
-				Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).Msg("handler panicked")
-			err = wire.Errorf(wire.CodePanic, "the method panicked: %v (the stack is in the server's log)", v)
+		if returned {
+			return
 		}
+		v := recover()
+		if v == nil {
+			s.left(w)
+			return
+		}
+		s.opt.Logger.Error().Str("link", s.conn.String()).Uint16("method", c.Method).
+			Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).Msg("handler panicked")
+		err = wire.Errorf(wire.CodePanic, "the method panicked: %v (the stack is in the server's log)", v)
 	}()
-	return s.handler.Handle(ctx, c)
+	ctx := s.ctx
+	if w.own != nil {
+		ctx = w.own
+	}
+	err = s.handler.Handle(ctx, c)
+	returned = true
+	return err
 }
 
-// reply writes the answer to w's call. A connection that does not take it ends the link.
-func (s *Server) reply(w *worker, own *callContext, err error) {
+// left concludes a call whose handler called runtime.Goexit, and passes the reading role on from its goroutine.
+func (s *Server) left(w *worker) {
+	s.opt.Logger.Error().Str("link", s.conn.String()).Uint16("method", w.incoming.Method).
+		Bytes("stack", debug.Stack()).Msg("handler ended its goroutine")
+	s.conclude(w, wire.Errorf(wire.CodePanic, "the method ended its goroutine (runtime.Goexit)"))
+	if w.running != 0 {
+		s.takeRole(w.running)
+	}
+}
+
+// reply writes the answer to w's call, unless its caller has gone. A connection that does not take it ends the link.
+func (s *Server) reply(w *worker, err error) {
 	c := &w.incoming
 	w.head = wire.Header{Kind: wire.KindReply, ID: w.request.head.ID}
 	if w.request.head.Kind == wire.KindPing {
@@ -252,8 +294,15 @@ func (s *Server) reply(w *worker, own *callContext, err error) {
 		payload = wire.AppendError(nil, e)
 	}
 	var stop Stop
-	if own != nil && len(payload) > s.conn.MaxFrame() {
-		stop.Done = own.Done() // it ends when the caller is no longer there, who then drops what it got of the reply
+	if w.own != nil {
+		long := len(payload) > s.conn.MaxFrame()
+		if !s.returned(w.own, long) {
+			return
+		}
+		if long {
+			stop.Done = w.own.gone
+			defer s.untrack(w.own)
+		}
 	}
 	if _, err = send(s.conn, stop, &w.head, nil, payload); err != nil && !errors.Is(err, ErrInterrupted) {
 		s.fail(err)

@@ -23,7 +23,7 @@ const (
 	offLength   = 0  // uint32: payload bytes that follow, metadata included
 	offKind     = 4  // uint8
 	offFlags    = 5  // uint8
-	offMethod   = 6  // uint16: method number of a call, Code of an error
+	offMethod   = 6  // uint16: method number of a call, Code of an error, a refusal and a cancel
 	offID       = 8  // uint64: call id, chosen by the caller, never 0 for a call
 	offTimeout  = 16 // uint64: nanoseconds left to a call, 0 where there is no deadline
 	offTotal    = 24 // uint32: bytes of the whole message without its metadata
@@ -41,15 +41,17 @@ const (
 	KindCall    Kind = 4  // a request: arguments
 	KindReply   Kind = 5  // its answer: results
 	KindError   Kind = 6  // its answer: it failed; Method holds the Code
-	KindCancel  Kind = 7  // the caller gave the call up
+	KindCancel  Kind = 7  // the caller gave the call up; Method says why: CodeCanceled or CodeDeadline
 	KindGoaway  Kind = 8  // the server drains: no new calls on this link
 	KindPing    Kind = 9  // asks for a pong with the same id
 	KindPong    Kind = 10 // answers a ping
+	KindBye     Kind = 11 // server to client, last: a call that has no answer was not executed
 )
 
 var kindNames = [...]string{
 	KindHello: "hello", KindWelcome: "welcome", KindRefuse: "refuse", KindCall: "call", KindReply: "reply",
 	KindError: "error", KindCancel: "cancel", KindGoaway: "goaway", KindPing: "ping", KindPong: "pong",
+	KindBye: "bye",
 }
 
 // String returns the kind's name in spec.md.
@@ -77,7 +79,7 @@ type Header struct {
 	Length   uint32 // payload bytes that follow, metadata included
 	Kind     Kind   //
 	Flags    Flags  //
-	Method   uint16 // method number of a call, Code of an error
+	Method   uint16 // method number of a call, Code of an error, a refusal and a cancel
 	ID       uint64 // call id
 	Timeout  uint64 // nanoseconds left to a call, 0 for no deadline
 	Total    uint32 // bytes of the whole message without its metadata
@@ -117,7 +119,7 @@ func ParseHeader(b []byte) (Header, error) {
 
 // check reports what is wrong with a header in itself.
 func (h *Header) check() error {
-	if h.Kind < KindHello || h.Kind > KindPong {
+	if h.Kind < KindHello || h.Kind > KindBye {
 		return protocolErrorf("frame of unknown kind %d", uint8(h.Kind))
 	}
 	if h.Flags&^knownFlags != 0 {
