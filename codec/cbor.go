@@ -1,0 +1,257 @@
+package codec
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// CBOR returns the codec "cbor" (RFC 8949, github.com/fxamacker/cbor): one array that holds the values.
+//
+// A time is a tagged text that keeps its nanoseconds and its offset from UTC. In a value of type any, a whole number
+// arrives as int64 (uint64 from 1<<63, big.Int where neither holds it), a float as float64, an array as []any and a map as
+// map[string]any, or as map[any]any where a key is no string; tags that the library does not know are left out.
+// Of keys that a map holds twice, one counts. Items of indefinite length and big integers of more than 4 KiB are not
+// accepted. Values that contain themselves can't be encoded: they exhaust the stack.
+func CBOR() Codec { return cborShared }
+
+type cborCodec struct {
+	encode  cbor.UserBufferEncMode
+	decode  cbor.DecMode
+	buffers sync.Pool // *bytes.Buffer
+	types   *weigher
+}
+
+var _ FieldNamer = (*cborCodec)(nil)
+
+var cborShared = newCBOR()
+
+func newCBOR() *cborCodec {
+	encode, err := cbor.EncOptions{
+		Time:          cbor.TimeRFC3339Nano,
+		TimeTag:       cbor.EncTagRequired,
+		TextMarshaler: cbor.TextMarshalerTextString,
+	}.UserBufferEncMode()
+	if err != nil {
+		panic(err)
+	}
+	decode, err := cbor.DecOptions{
+		MaxNestedLevels:      MaxDepth,
+		MaxArrayElements:     math.MaxInt32, // cborScan bounds both by the bytes that are left
+		MaxMapPairs:          math.MaxInt32,
+		IndefLength:          cbor.IndefLengthForbidden,
+		TagsMd:               cbor.TagsAllowed,       // times and big integers have tags
+		DupMapKey:            cbor.DupMapKeyQuiet,    // as in json and msgpack; to find them takes time and memory
+		UTF8:                 cbor.UTF8DecodeInvalid, // a Go string may hold any bytes
+		UnrecognizedTagToAny: cbor.UnrecognizedTagContentToAny,
+		TextUnmarshaler:      cbor.TextUnmarshalerTextString,
+	}.DecMode()
+	if err != nil {
+		panic(err)
+	}
+	c := &cborCodec{encode: encode, decode: decode, buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
+	c.types = &weigher{name: c.FieldName, opaque: []reflect.Type{
+		reflect.TypeFor[cbor.Unmarshaler](), reflect.TypeFor[encoding.BinaryUnmarshaler](),
+		reflect.TypeFor[encoding.TextUnmarshaler](),
+	}}
+	return c
+}
+
+func (c *cborCodec) Name() string { return "cbor" }
+
+func (c *cborCodec) Append(dst []byte, values []any) ([]byte, error) {
+	out := appendCBORHead(dst, cborArray, uint64(len(values)))
+	for i, v := range values {
+		var (
+			done bool
+			err  error
+		)
+		if out, done = appendCBOR(out, v); done {
+			continue
+		}
+		if out, err = c.appendSlow(out, v); err != nil {
+			return dst, encodeError("cbor", i, values, err)
+		}
+	}
+	return out, nil
+}
+
+// appendSlow appends a value by the library.
+func (c *cborCodec) appendSlow(dst []byte, v any) (_ []byte, err error) {
+	defer catch(&err)
+	buf := c.buffers.Get().(*bytes.Buffer)
+	*buf = *bytes.NewBuffer(dst)
+	if err := c.encode.MarshalToBuffer(v, buf); err != nil {
+		return dst, err
+	}
+	out := buf.Bytes()
+	*buf = bytes.Buffer{}
+	c.buffers.Put(buf)
+	return out, nil
+}
+
+// appendCBOR appends the value that v points to where it is of a plain kind, and reports whether it was.
+func appendCBOR(dst []byte, v any) ([]byte, bool) {
+	switch p := v.(type) {
+	case *int:
+		return appendCBORInt(dst, int64(*p)), true
+	case *int8:
+		return appendCBORInt(dst, int64(*p)), true
+	case *int16:
+		return appendCBORInt(dst, int64(*p)), true
+	case *int32:
+		return appendCBORInt(dst, int64(*p)), true
+	case *int64:
+		return appendCBORInt(dst, *p), true
+	case *time.Duration:
+		return appendCBORInt(dst, int64(*p)), true
+	case *uint:
+		return appendCBORHead(dst, cborUint, uint64(*p)), true
+	case *uint8:
+		return appendCBORHead(dst, cborUint, uint64(*p)), true
+	case *uint16:
+		return appendCBORHead(dst, cborUint, uint64(*p)), true
+	case *uint32:
+		return appendCBORHead(dst, cborUint, uint64(*p)), true
+	case *uint64:
+		return appendCBORHead(dst, cborUint, *p), true
+	case *float32:
+		dst = append(dst, cborSimple<<5|cborFourBytes)
+		return binary.BigEndian.AppendUint32(dst, math.Float32bits(*p)), true
+	case *float64:
+		dst = append(dst, cborSimple<<5|cborEightBytes)
+		return binary.BigEndian.AppendUint64(dst, math.Float64bits(*p)), true
+	case *bool:
+		if *p {
+			return append(dst, cborSimple<<5|cborTrue), true
+		}
+		return append(dst, cborSimple<<5|cborFalse), true
+	case *string:
+		return append(appendCBORHead(dst, cborText, uint64(len(*p))), *p...), true
+	case *[]byte:
+		if *p == nil {
+			return append(dst, cborSimple<<5|cborNull), true
+		}
+		return append(appendCBORHead(dst, cborBytes, uint64(len(*p))), *p...), true
+	case *time.Time:
+		return appendCBORTime(dst, *p)
+	}
+	return dst, false
+}
+
+func appendCBORInt(dst []byte, n int64) []byte {
+	if n < 0 {
+		return appendCBORHead(dst, cborInt, ^uint64(n))
+	}
+	return appendCBORHead(dst, cborUint, uint64(n))
+}
+
+func appendCBORHead(dst []byte, major byte, n uint64) []byte {
+	major <<= 5
+	switch {
+	case n < cborOneByte:
+		return append(dst, major|byte(n))
+	case n <= math.MaxUint8:
+		return append(dst, major|cborOneByte, byte(n))
+	case n <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(dst, major|cborTwoBytes), uint16(n))
+	case n <= math.MaxUint32:
+		return binary.BigEndian.AppendUint32(append(dst, major|cborFourBytes), uint32(n))
+	}
+	return binary.BigEndian.AppendUint64(append(dst, major|cborEightBytes), n)
+}
+
+// appendCBORTime appends a time as a tagged text. One that has no such text is left to the library's error.
+func appendCBORTime(dst []byte, t time.Time) ([]byte, bool) {
+	if t.IsZero() {
+		return append(dst, cborSimple<<5|cborNull), true // as the library does
+	}
+	var buf [len(time.RFC3339Nano)]byte
+	text, err := t.AppendText(buf[:0])
+	if err != nil {
+		return dst, false
+	}
+	dst = append(dst, cborTag<<5|cborTagTime)
+	return append(appendCBORHead(dst, cborText, uint64(len(text))), text...), true
+}
+
+func (c *cborCodec) Decode(src []byte, values []any) error {
+	list, err := cborItem(src)
+	switch {
+	case err != nil:
+		return listError("cbor", values, err)
+	case list.kind != kindArray:
+		return listError("cbor", values, fmt.Errorf("the message is %v, not an array of values", list.kind))
+	case list.n > uint64(len(src)-list.size):
+		return listError("cbor", values, lengthError(list, len(src)-list.size))
+	case list.n != uint64(len(values)):
+		return countError("cbor", list.n, values)
+	}
+	b := newBudget(len(src))
+	rest := src[list.size:]
+	for i, v := range values {
+		n, err := c.value(rest, v, &b)
+		if err != nil {
+			return decodeError("cbor", i, values, err)
+		}
+		rest = rest[n:]
+	}
+	if len(rest) > 0 {
+		return trailingError("cbor", len(rest), values)
+	}
+	return nil
+}
+
+// value decodes the value at the beginning of src and returns its length.
+func (c *cborCodec) value(src []byte, v any, b *budget) (int, error) {
+	it, err := cborItem(src)
+	if err != nil {
+		return 0, err
+	}
+	n := it.size
+	if it.kind == kindString || it.kind == kindBytes {
+		n += int(it.n)
+	}
+	if done, err := it.assign(v, src[it.size:n], false); done {
+		return n, err
+	}
+	return c.valueSlow(src, v, b)
+}
+
+// valueSlow decodes a value that is not of a plain kind with the library.
+func (c *cborCodec) valueSlow(src []byte, v any, b *budget) (n int, err error) {
+	w := c.types.of(v)
+	n, most, err := cborScan(src, w)
+	if err != nil {
+		return 0, err
+	}
+	if !b.pay(most) && !b.pay(measureValue(&itemCursor{src: src, read: cborItem}, c.types, v)) {
+		return 0, errBudget
+	}
+	defer catch(&err)
+	if err = c.decode.Unmarshal(src[:n], v); err != nil {
+		return 0, err
+	}
+	if w.hasAny {
+		c.types.settle(reflect.ValueOf(v).Elem())
+	}
+	return n, nil
+}
+
+// FieldName follows the library: the cbor tag or else the json tag, and embedded structs without a name of their own.
+func (c *cborCodec) FieldName(f reflect.StructField) (string, bool) {
+	tag := f.Tag.Get("cbor")
+	if tag == "" {
+		tag = f.Tag.Get("json")
+	}
+	name, _, _ := strings.Cut(tag, ",")
+	return fieldName(f, tag, name)
+}
