@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"hotline/internal/link"
 	"hotline/internal/wire"
@@ -264,12 +265,33 @@ func (h *host) drain(ctx context.Context) error {
 	}
 	wg.Wait()
 	h.accepting.Wait()
+	h.awaitHandlers(links)
 	if n := sum(cut); n > 0 {
 		err = errors.Join(err, fmt.Errorf("hotline: service %s: %d calls were still running and were cut off", h.service.base.name, n))
 	}
 	err = errors.Join(err, h.stop(ctx), h.entry.Close())
 	h.server.Logger.Info().Str("service", h.service.base.name).Msg("stopped")
 	return err
+}
+
+// handlerGrace is how long a method may go on after its context has ended before the service is stopped under it.
+const handlerGrace = time.Second
+
+// awaitHandlers waits until no method runs any more, so that Stop is not called under one. Methods that do not heed
+// their context are not waited for long.
+func (h *host) awaitHandlers(links []*link.Server) {
+	idle := make(chan struct{})
+	go func() {
+		defer close(idle)
+		for _, l := range links {
+			l.Wait()
+		}
+	}()
+	select {
+	case <-idle:
+	case <-time.After(handlerGrace):
+		h.server.Logger.Warn().Str("service", h.service.base.name).Msg("methods still run though their context has ended")
+	}
 }
 
 func (h *host) closeListeners() {

@@ -1,7 +1,7 @@
 package hotline_test
 
 import (
-	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,38 +16,37 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is how long a test waits for what should come soon.
 const patience = 30 * time.Second
 
-// waitReady waits until n instances are ready in the runtime directory.
+// waitFor waits until what is wanted is there.
+func waitFor(t testing.TB, what string, there func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !there(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited %v in vain for %s", patience, what)
+		}
+	}
+}
+
+// waitReady waits until n instances are ready in the runtime directory, and fails if Serve ends before that.
 func waitReady(t testing.TB, dir string, n int, ended chan error) {
 	t.Helper()
 	d, err := registry.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	for {
-		all, err := d.List()
-		if err != nil {
-			t.Fatal(err)
-		}
-		ready := 0
-		for _, i := range all {
-			if i.State == registry.Ready {
-				ready++
-			}
-		}
-		if ready == n {
-			return
-		}
+	waitFor(t, "instances that are ready", func() bool {
 		select {
 		case err := <-ended:
 			ended <- nil // for the cleanup
 			t.Fatalf("Serve ended before it was ready: %v", err)
-		case <-ctx.Done():
-			t.Fatalf("%d instances ready, want %d: %v", ready, n, all)
-		case <-time.After(time.Millisecond):
+		default:
 		}
-	}
+		all, err := d.List()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = slices.DeleteFunc(all, func(i registry.Instance) bool { return i.State != registry.Ready })
+		return len(all) == n
+	})
 }
 
 // addressOf returns the address by which the only service in the directory is reached over a transport.

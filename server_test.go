@@ -1,0 +1,155 @@
+package hotline_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"hotline"
+	"hotline/registry"
+)
+
+// lifeCycle notes what happens to it.
+type lifeCycle struct {
+	hotline.ServerMethodsBase `port:"life" name:"life_cycle"`
+	fail                      error
+	begun                     chan struct{}
+	finish                    chan struct{}
+	events                    chan string
+}
+
+func newLifeCycle() *lifeCycle {
+	return &lifeCycle{begun: make(chan struct{}), finish: make(chan struct{}), events: make(chan string, 8)}
+}
+
+func (s *lifeCycle) Start(context.Context) error { s.events <- "start"; return s.fail }
+func (s *lifeCycle) Stop(context.Context) error  { s.events <- "stop"; return nil }
+
+func (s *lifeCycle) Nop() {}
+
+// Work ends when the test lets it, or when its context does.
+func (s *lifeCycle) Work(ctx context.Context) error {
+	close(s.begun)
+	select {
+	case <-s.finish:
+		s.events <- "worked"
+		return nil
+	case <-ctx.Done():
+		s.events <- "cut off"
+		return ctx.Err()
+	}
+}
+
+func TestShutdownLetsCallsEnd(t *testing.T) {
+	srv, service := new(hotline.Server), newLifeCycle()
+	dir := serve(t, srv, service)
+	c := dial(t, dir, "life_cycle")
+	call := c.Go(t.Context(), "Work", nil)
+	<-service.begun
+	down := make(chan error)
+	go func() { down <- srv.Shutdown(t.Context()) }()
+	waitFor(t, "a call that is refused", func() bool {
+		err := c.Call(t.Context(), "Nop", nil)
+		if err != nil && !errors.Is(err, hotline.ErrNotExecuted) {
+			t.Errorf("a call to a draining server: got %v, want ErrNotExecuted", err)
+		}
+		return err != nil
+	})
+	close(service.finish)
+	if err := call.Wait(); err != nil {
+		t.Errorf("the call under way: %v", err)
+	}
+	if err := <-down; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	wantEvents(t, service, "start", "worked", "stop")
+}
+
+func TestCloseCutsCallsOff(t *testing.T) {
+	srv, service := new(hotline.Server), newLifeCycle()
+	dir := serve(t, srv, service)
+	c := dial(t, dir, "life_cycle")
+	call := c.Go(t.Context(), "Work", nil)
+	<-service.begun
+	srv.Close()
+	if err := call.Wait(); err == nil {
+		t.Error("the call under way: got no error")
+	}
+	wantEvents(t, service, "start", "cut off", "stop")
+}
+
+func TestStartFails(t *testing.T) {
+	service := newLifeCycle()
+	service.fail = errors.New("no model file")
+	nop := zerolog.Nop()
+	srv := &hotline.Server{Dir: t.TempDir(), Logger: &nop}
+	if err := srv.Register(service); err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Serve(t.Context()); !errors.Is(err, service.fail) || !strings.Contains(err.Error(), "life_cycle") {
+		t.Errorf("Serve: got %v, want the error of Start", err)
+	}
+	d, err := registry.Open(srv.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := d.List(); err != nil || len(all) != 0 {
+		t.Errorf("left in the registry: %v, %v", all, err)
+	}
+}
+
+func TestPortAndNameConflict(t *testing.T) {
+	dir := serve(t, new(hotline.Server), new(echoServer))
+	nop := zerolog.Nop()
+	srv := &hotline.Server{Dir: dir, Logger: &nop}
+	if err := srv.Register(&rival{}); err != nil {
+		t.Fatal(err)
+	}
+	err := srv.Serve(t.Context())
+	var conflict *registry.ConflictError
+	if !errors.As(err, &conflict) || conflict.Holder.Name != "echo_serv" {
+		t.Errorf("Serve on a taken port: got %v, want a ConflictError that names echo_serv", err)
+	}
+}
+
+// rival wants the port of another service.
+type rival struct {
+	hotline.ServerMethodsBase `port:"5555" name:"rival"`
+}
+
+func (*rival) One() {}
+
+func TestServeRefuses(t *testing.T) {
+	for _, c := range []struct {
+		srv  *hotline.Server
+		want string
+	}{
+		{&hotline.Server{}, "Register"},
+		{&hotline.Server{MaxMessage: -1}, "must not be negative"},
+		{&hotline.Server{TCPBind: "127.0.0.1"}, "is a word"},
+	} {
+		nop := zerolog.Nop()
+		c.srv.Logger = &nop
+		c.srv.Dir = t.TempDir()
+		if c.want != "Register" {
+			if err := c.srv.Register(newLifeCycle()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.srv.Serve(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("Serve: got %v, want an error with %q", err, c.want)
+		}
+	}
+}
+
+func wantEvents(t *testing.T, s *lifeCycle, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if got := <-s.events; got != w {
+			t.Errorf("event: got %q, want %q", got, w)
+		}
+	}
+}
