@@ -1,0 +1,63 @@
+package manager
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"hotline/registry"
+)
+
+// report says what the section serves, where, and how to call it.
+func (p *pool) report() string {
+	s := p.status()
+	var b strings.Builder
+	for i := range s.Services {
+		p.reportService(&b, &s.Services[i])
+	}
+	for _, w := range s.Workers {
+		fmt.Fprintf(&b, "  worker %d, pid %d: %s\n", w.Number, w.PID, clean(strings.Join(w.Addresses, " ")))
+	}
+	fmt.Fprintf(&b, "  output: %s", s.LogFile)
+	return b.String()
+}
+
+func (p *pool) reportService(b *strings.Builder, s *ServiceStatus) {
+	version := ""
+	if s.Version != "" {
+		version = " " + s.Version
+	}
+	fmt.Fprintf(b, "%s: %s%s is ready on port %s, %s\n", p.service.Section, s.Name, version, s.Port, count(len(p.slots), "worker"))
+	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	for _, m := range s.Methods {
+		fmt.Fprintf(table, "    %s\t%s\n", clean(m.Codec), clean(m.Signature))
+		for line := range strings.Lines(strings.TrimSpace(m.Doc)) {
+			fmt.Fprintf(table, "    \t    %s\n", strings.ReplaceAll(clean(strings.TrimRight(line, "\n")), "\t", "    "))
+		}
+	}
+	table.Flush()
+	if example := p.manager.options.Example; example != nil {
+		for i := range s.Methods {
+			if arguments, ok := example(&s.Methods[i]); ok {
+				fmt.Fprintf(b, "  %s call %s %s%s\n", p.manager.options.CommandName, p.manager.callName(s), s.Methods[i].Name, arguments)
+			}
+		}
+	}
+	fmt.Fprintf(b, "  %s describe %s\n", p.manager.options.CommandName, p.manager.callName(s))
+}
+
+// callName returns what a service is called by: its name, with its major number where two versions are served.
+func (m *Manager) callName(s *ServiceStatus) string {
+	key := func(name, version string) string { return (&registry.Instance{Name: name, Version: version}).Key() }
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range m.pools {
+		for _, other := range p.services {
+			if other.Name == s.Name && key(other.Name, other.Version) != key(s.Name, s.Version) {
+				return key(s.Name, s.Version)
+			}
+		}
+	}
+	return cmp.Or(s.Name, s.Port)
+}
