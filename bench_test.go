@@ -1,31 +1,206 @@
 package hotline_test
 
 import (
+	"bufio"
 	"context"
+	"encoding/binary"
+	"io"
+	"net"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"hotline"
 )
 
+// BenchmarkRaw16 is an echo of 16 bytes between two processes, one call at a time, and beside it what it costs without
+// hotline: a length-prefixed echo, written by hand, on a unix socket. The medians are p50-ns.
 func BenchmarkRaw16(b *testing.B) {
-	srv := new(hotline.Server)
-	dir := serve(b, srv, new(echoServer))
-	for _, address := range []string{"shm://", "unix://", "inproc://"} {
+	dir, _ := startPeer(b)
+	for _, address := range []string{"shm://", "unix://"} {
 		b.Run(address, func(b *testing.B) {
-			var c echoClient
-			d := &hotline.Dialer{Dir: dir, Server: srv}
-			if err := d.Connect(b.Context(), &c, address); err != nil {
+			c := connectEcho(b, dir, address)
+			data, ctx := make([]byte, 16), context.Background()
+			measure(b, func() error {
+				_, err := c.EchoRaw(ctx, data)
+				return err
+			})
+		})
+	}
+	b.Run("by-hand", func(b *testing.B) {
+		conn, err := net.Dial("unix", filepath.Join(dir, byHand))
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer conn.Close()
+		r, buf := bufio.NewReaderSize(conn, 4<<10), make([]byte, 20)
+		measure(b, func() error {
+			binary.LittleEndian.PutUint32(buf, 16)
+			if _, err := conn.Write(buf); err != nil {
+				return err
+			}
+			_, err := io.ReadFull(r, buf)
+			return err
+		})
+	})
+}
+
+// BenchmarkRaw is the raw echo between two processes by size, with one caller.
+func BenchmarkRaw(b *testing.B) {
+	dir, _ := startPeer(b)
+	for _, address := range []string{"shm://", "unix://"} {
+		for _, size := range []struct {
+			name  string
+			bytes int
+		}{{"1KiB", 1 << 10}, {"64KiB", 64 << 10}, {"1MiB", 1 << 20}} {
+			b.Run(address+size.name, func(b *testing.B) {
+				c := connectEcho(b, dir, address)
+				data, ctx := make([]byte, size.bytes), context.Background()
+				b.SetBytes(int64(2 * size.bytes))
+				measure(b, func() error {
+					_, err := c.EchoRaw(ctx, data)
+					return err
+				})
+			})
+		}
+	}
+}
+
+// BenchmarkSum is a typed call by msgpack between two processes.
+func BenchmarkSum(b *testing.B) {
+	dir, _ := startPeer(b)
+	for _, address := range []string{"shm://", "unix://"} {
+		b.Run(address, func(b *testing.B) {
+			c, ctx := connectEcho(b, dir, address), context.Background()
+			measure(b, func() error {
+				_, err := c.Sum(ctx, 2, 3)
+				return err
+			})
+		})
+	}
+}
+
+// BenchmarkCallers is the raw echo of 16 bytes between two processes with many callers on one client; ns/op is the time
+// in which one call of all is done.
+func BenchmarkCallers(b *testing.B) {
+	dir, _ := startPeer(b)
+	for _, address := range []string{"shm://", "unix://"} {
+		for _, callers := range []int{8, 64} {
+			b.Run(address+map[int]string{8: "8", 64: "64"}[callers], func(b *testing.B) {
+				c, ctx := connectEcho(b, dir, address), context.Background()
+				var wg sync.WaitGroup
+				for i := range callers {
+					wg.Go(func() {
+						data := make([]byte, 16)
+						for range (b.N + i) / callers {
+							if _, err := c.EchoRaw(ctx, data); err != nil {
+								b.Error(err)
+								return
+							}
+						}
+					})
+				}
+				wg.Wait()
+			})
+		}
+	}
+}
+
+// BenchmarkIdle opens idle links to one server in another process, and reports what each costs the server in heap and
+// stacks, and what CPU time all of them use in 5 s.
+func BenchmarkIdle(b *testing.B) {
+	for _, address := range []string{"unix://", "shm://"} {
+		b.Run(address, func(b *testing.B) {
+			dir, _ := startPeer(b)
+			const links = 1000
+			var c struct {
+				hotline.ClientMethodsBase `name:"echo_serv"`
+				Usage                     func() (uint64, time.Duration, error)
+			}
+			d := &hotline.Dialer{Dir: dir}
+			if err := d.Connect(b.Context(), &c, "unix://"); err != nil {
 				b.Fatal(err)
 			}
 			defer c.Close()
-			data := make([]byte, 16)
-			ctx := context.Background()
-			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := c.EchoRaw(ctx, data); err != nil {
+				before, _, err := c.Usage()
+				if err != nil {
 					b.Fatal(err)
+				}
+				var clients []*hotline.Client
+				for range links {
+					l, err := d.Dial(b.Context(), "echo_serv", address)
+					if err != nil {
+						b.Fatal(err)
+					}
+					clients = append(clients, l)
+				}
+				idle(b, &c.Usage, before, links)
+				for _, l := range clients {
+					l.Close()
 				}
 			}
 		})
 	}
+}
+
+// idle reports the memory of idle links, and the CPU time of both processes over 5 s. When every benchmark runs only once,
+// as a smoke test, it does not wait for that long.
+func idle(b *testing.B, usage *func() (uint64, time.Duration, error), before uint64, links int) {
+	after, _, err := (*usage)()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(after-before)/float64(links)/1024, "KiB/link")
+	if testing.Short() {
+		return
+	}
+	time.Sleep(time.Second) // the watchers of both sides settle
+	runtime.GC()
+	_, server, err := (*usage)()
+	if err != nil {
+		b.Fatal(err)
+	}
+	time.Sleep(100 * time.Millisecond)
+	own := cpuTime()
+	time.Sleep(5 * time.Second)
+	b.ReportMetric(float64((cpuTime() - own).Microseconds()), "client-cpu-µs/5s")
+	_, later, err := (*usage)()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64((later - server).Microseconds()), "server-cpu-µs/5s")
+}
+
+// connectEcho connects a client of the echo service until the benchmark ends.
+func connectEcho(b *testing.B, dir, address string) *echoClient {
+	b.Helper()
+	c := new(echoClient)
+	d := &hotline.Dialer{Dir: dir}
+	if err := d.Connect(b.Context(), c, address); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { c.Close() })
+	return c
+}
+
+// measure repeats a call, and reports its median and its 99th percentile.
+func measure(b *testing.B, call func() error) {
+	took := make([]time.Duration, 0, 1<<21)
+	b.ReportAllocs()
+	for b.Loop() {
+		began := time.Now()
+		if err := call(); err != nil {
+			b.Fatal(err)
+		}
+		if len(took) < cap(took) {
+			took = append(took, time.Since(began))
+		}
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2]), "p50-ns")
+	b.ReportMetric(float64(took[len(took)*99/100]), "p99-ns")
 }

@@ -1,6 +1,9 @@
 package hotline_test
 
 import (
+	"errors"
+	"hotline"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +14,13 @@ import (
 	"hotline/registry"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(peerEnv) != "" {
+		peerMain()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience is how long a test waits for what should come soon.
 const patience = 30 * time.Second
@@ -69,4 +78,9 @@ func addressOf(t testing.TB, dir, scheme string) string {
 	}
 	t.Fatalf("nothing is reached over %s: %v", scheme, all)
 	return ""
+}
+
+// errorsIsOutcome reports whether err says what became of a call that was lost.
+func errorsIsOutcome(err error) bool {
+	return errors.Is(err, hotline.ErrMaybeExecuted) || errors.Is(err, hotline.ErrNotExecuted)
 }

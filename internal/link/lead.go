@@ -14,7 +14,9 @@ func (l *Client) lead(ctx context.Context, own *call) bool {
 	var unwatch func() bool
 	others := false // frames of others have come: they may keep the reader busy for as long as they like
 	for {
-		if unwatch == nil && ctx.Done() != nil && (others || l.in.midFrame() || !l.conn.Ready()) {
+		// Ready spins where that pays, so it is asked whether or not there is something to watch.
+		sleeps := l.in.midFrame() || !l.conn.Ready()
+		if unwatch == nil && ctx.Done() != nil && (others || sleeps) {
 			unwatch = l.watchContext(ctx, own)
 			defer unwatch()
 		}

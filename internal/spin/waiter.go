@@ -1,7 +1,6 @@
 package spin
 
 import (
-	"runtime"
 	"time"
 )
 
@@ -56,7 +55,10 @@ func (w *Waiter) Wait(ready func() bool) bool {
 	return w.waitSlow(ready)
 }
 
-// waitSlow is the yielding phase.
+// waitSlow is the yielding phase. It yields to the kernel's other threads and not to Go's other goroutines:
+// runtime.Gosched wakes another of the process's threads each time, which takes the very CPU that the peer needs, and
+// often the goroutine too. Goroutines that are ready run on the process's other CPUs; a spin is short, and the group leaves one
+// CPU alone.
 func (w *Waiter) waitSlow(ready func() bool) bool {
 	if w.miss > missHalf {
 		if w.short++; w.short < probeEvery {
@@ -69,7 +71,6 @@ func (w *Waiter) waitSlow(ready func() bool) bool {
 	}
 	defer w.group.leave()
 	for start := time.Now(); time.Since(start) < w.max; {
-		runtime.Gosched()
 		yield()
 		for range yieldLooks {
 			if ready() {
