@@ -110,35 +110,23 @@ func BenchmarkCallers(b *testing.B) {
 }
 
 // BenchmarkIdle opens idle links to one server in another process, and reports what each costs the server in heap and
-// stacks, and what CPU time all of them use in 5 s.
+// stacks, and what CPU time all of them use in 5 s on either side.
 func BenchmarkIdle(b *testing.B) {
+	const links = 1000
 	for _, address := range []string{"unix://", "shm://"} {
 		b.Run(address, func(b *testing.B) {
 			dir, _ := startPeer(b)
-			const links = 1000
-			var c struct {
-				hotline.ClientMethodsBase `name:"echo_serv"`
-				Usage                     func() (uint64, time.Duration, error)
-			}
-			d := &hotline.Dialer{Dir: dir}
-			if err := d.Connect(b.Context(), &c, "unix://"); err != nil {
-				b.Fatal(err)
-			}
-			defer c.Close()
+			p := connectPeer(b, dir)
 			for b.Loop() {
-				before, _, err := c.Usage()
-				if err != nil {
-					b.Fatal(err)
-				}
+				before := must(p.Memory())
 				var clients []*hotline.Client
 				for range links {
-					l, err := d.Dial(b.Context(), "echo_serv", address)
-					if err != nil {
-						b.Fatal(err)
-					}
-					clients = append(clients, l)
+					clients = append(clients, dial(b, dir, "echo_serv", address))
 				}
-				idle(b, &c.Usage, before, links)
+				if !testing.Short() {
+					idleCPU(b, p)
+				}
+				b.ReportMetric(float64(must(p.Memory())-before)/links/1024, "KiB/link")
 				for _, l := range clients {
 					l.Close()
 				}
@@ -147,32 +135,43 @@ func BenchmarkIdle(b *testing.B) {
 	}
 }
 
-// idle reports the memory of idle links, and the CPU time of both processes over 5 s. When every benchmark runs only once,
-// as a smoke test, it does not wait for that long.
-func idle(b *testing.B, usage *func() (uint64, time.Duration, error), before uint64, links int) {
-	after, _, err := (*usage)()
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportMetric(float64(after-before)/float64(links)/1024, "KiB/link")
-	if testing.Short() {
-		return
-	}
-	time.Sleep(time.Second) // the watchers of both sides settle
+// idleCPU reports the CPU time that both processes use in 5 s, once they are at rest.
+func idleCPU(b *testing.B, p *peerClient) {
 	runtime.GC()
-	_, server, err := (*usage)()
-	if err != nil {
-		b.Fatal(err)
-	}
+	time.Sleep(time.Second)
+	server := must(p.CPU())
 	time.Sleep(100 * time.Millisecond)
-	own := cpuTime()
+	client := cpuTime()
 	time.Sleep(5 * time.Second)
-	b.ReportMetric(float64((cpuTime() - own).Microseconds()), "client-cpu-µs/5s")
-	_, later, err := (*usage)()
-	if err != nil {
+	b.ReportMetric(float64((cpuTime() - client).Microseconds()), "client-cpu-µs/5s")
+	b.ReportMetric(float64((must(p.CPU()) - server).Microseconds()), "server-cpu-µs/5s")
+}
+
+// peerClient asks a peer about its process.
+type peerClient struct {
+	hotline.ClientMethodsBase `name:"echo_serv"`
+	Memory                    func() (uint64, error)
+	CPU                       func() (time.Duration, error)
+	Mallocs                   func() (uint64, error)
+}
+
+func connectPeer(b testing.TB, dir string) *peerClient {
+	b.Helper()
+	c := new(peerClient)
+	d := &hotline.Dialer{Dir: dir}
+	if err := d.Connect(b.Context(), c, "unix://"); err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(float64((later - server).Microseconds()), "server-cpu-µs/5s")
+	b.Cleanup(func() { c.Close() })
+	return c
+}
+
+// must returns the result of a call to a peer that can't fail while the peer lives.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 // connectEcho connects a client of the echo service until the benchmark ends.

@@ -33,13 +33,16 @@ type peerServer struct {
 	hotline.ServerMethodsBase `port:"5555" name:"echo_serv" version:"1.2.0"`
 }
 
-// Usage returns the heap and stacks in use after a collection, in bytes, and the CPU time of the peer's process.
-func (s *peerServer) Usage() (memory uint64, cpu time.Duration) {
+// Memory returns the heap and stacks in use after a collection, in bytes.
+func (s *peerServer) Memory() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return m.HeapAlloc + m.StackInuse, cpuTime()
+	return m.HeapAlloc + m.StackInuse
 }
+
+// CPU returns the CPU time of the peer's process.
+func (s *peerServer) CPU() time.Duration { return cpuTime() }
 
 // Mallocs returns the number of objects that the peer's process has allocated.
 func (s *peerServer) Mallocs() uint64 {
