@@ -24,6 +24,7 @@ type Client struct {
 	reading  bool          // guarded by mu: somebody has the reading role
 	began    uint64        // guarded by mu: calls begun, so that the watcher sees whether the link is quiet
 	draining bool          // guarded by mu: the server said goaway
+	mute     error         // guarded by mu: why nothing can be sent any more; what has come is still read
 	err      error         // guarded by mu: why the link ended
 	cancels  []*call       // guarded by mu: calls given up, whose cancel frames wait to be sent
 	flushing bool          // guarded by mu: a goroutine sends cancels
@@ -192,6 +193,8 @@ func (l *Client) refusalLocked() error {
 	switch {
 	case l.err != nil:
 		return notExecuted(lost(l.err))
+	case l.mute != nil:
+		return notExecuted(lost(l.mute))
 	case l.draining:
 		return notExecuted(ErrDraining)
 	}
@@ -208,8 +211,7 @@ func (l *Client) unsent(ctx context.Context, c *call, begun bool, cause error) e
 			cause = context.DeadlineExceeded
 		}
 	case !errors.As(cause, &large):
-		l.fail(cause)
-		cause = lost(l.Err()) // what ended the link first
+		cause = lost(l.silence(cause))
 	}
 	l.mu.Lock()
 	l.endLocked(c, nil)
@@ -334,6 +336,22 @@ func (l *Client) result(m *message) (Reply, error) {
 		return Reply{}, maybeExecuted(err)
 	}
 	return Reply{}, e
+}
+
+// silence lets no new calls begin, because a write failed, and returns why: this side may have ended the link before.
+// Nothing else ends here. When the peer has gone, what it sent before it went is still to be read: replies, and a bye.
+// The reader meets the end after it.
+func (l *Client) silence(cause error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.err != nil:
+		return l.err
+	case l.mute == nil:
+		l.mute = cause
+		l.table.dismiss()
+	}
+	return l.mute
 }
 
 // fail ends the link and every call on it. Only the first cause counts.

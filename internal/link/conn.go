@@ -17,7 +17,9 @@ var ErrInterrupted = errors.New("wait interrupted")
 // Reading belongs to one goroutine at a time (the engine passes the role on): Ready, Next and Read are never
 // called at once. Write, Interrupt and Close may be called by any goroutine at any time.
 //
-// A connection fails as a whole: after any error but ErrInterrupted every later call fails with the same cause.
+// A connection fails as a whole: after any error but ErrInterrupted every later call fails with the same cause. There is
+// one exception: when Write fails because the peer has gone, Next first returns the frames that it had sent, and then its
+// end.
 type Conn interface {
 	// Ready reports whether a frame has begun to arrive, so that Next will not sleep for long. It never sleeps;
 	// a transport that knows how may spin for its budget first.
@@ -39,8 +41,9 @@ type Conn interface {
 	// Write sends one frame: the header, then metadata, then payload. h.Length is len(metadata) + len(payload),
 	// at most MaxFrame in all. All three belong to the caller again when Write returns. Frames of concurrent
 	// writers are never mixed, and those of one goroutine keep their order. Write may return before the bytes
-	// have left the process; a failure after that ends the connection. When it would have to wait for the peer
-	// to make room it gives up as stop says, with ErrInterrupted and nothing of the frame sent.
+	// have left the process; a failure after that ends the connection. An error says that the peer can't have got the
+	// whole frame. When Write would have to wait for the peer to make room it gives up as stop says, with
+	// ErrInterrupted and nothing of the frame sent.
 	Write(stop Stop, h *wire.Header, metadata, payload []byte) error
 
 	// MaxFrame is the most payload bytes a frame written here may have, at least 4 KiB, at most

@@ -270,11 +270,11 @@ func (l *Client) abandon(c *call, why error) {
 	}
 	err := l.conn.Write(l.atOnce, &c.head, nil, nil)
 	if err != nil && !errors.Is(err, ErrInterrupted) {
-		l.fail(err)
+		l.silence(err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err == nil || l.err != nil {
+	if err == nil || l.mute != nil || l.err != nil {
 		l.table.release(c)
 		return
 	}
@@ -300,7 +300,7 @@ func (l *Client) sendCancels() {
 		}
 		for _, c := range calls {
 			if err := l.conn.Write(Stop{}, &c.head, nil, nil); err != nil {
-				l.fail(err)
+				l.silence(err)
 			}
 			l.mu.Lock()
 			l.table.release(c)
