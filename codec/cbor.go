@@ -17,10 +17,10 @@ import (
 // CBOR returns the codec "cbor" (RFC 8949, github.com/fxamacker/cbor): one array that holds the values.
 //
 // A time is a tagged text that keeps its nanoseconds and its offset from UTC. In a value of type any, a whole number
-// arrives as int64 (uint64 from 1<<63, big.Int where neither holds it), a float as float64, an array as []any and a map as
-// map[string]any, or as map[any]any where a key is no string; tags that the library does not know are left out.
-// Of keys that a map holds twice, one counts. Items of indefinite length and big integers of more than 4 KiB are not
-// accepted. Values that contain themselves can't be encoded: they exhaust the stack.
+// arrives as int64 (uint64 from 1<<63, big.Int where neither holds it), a float as float64, an array as []any and a
+// map as map[string]any, or as map[any]any where a key is no string; tags that the library does not know are left
+// out. Of keys that a map holds twice, one counts. Items of indefinite length and big integers of more than 4 KiB are
+// not accepted. Values that contain themselves can't be encoded: they exhaust the stack.
 func CBOR() Codec { return cborShared }
 
 type cborCodec struct {

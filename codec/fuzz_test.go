@@ -54,7 +54,7 @@ func fuzzDecode(t *testing.T, c codec.Codec, src []byte, targets []any) {
 	}
 	for i, v := range targets {
 		if err := errs[i]; err != nil {
-			if !strings.HasPrefix(err.Error(), c.Name()+": decode") || strings.Contains(err.Error(), "panic: runtime error") {
+			if !strings.HasPrefix(err.Error(), c.Name()+": decode") || crash.MatchString(err.Error()) {
 				t.Errorf("into %T: error %q", v, err)
 			}
 			continue
@@ -67,12 +67,16 @@ func fuzzDecode(t *testing.T, c codec.Codec, src []byte, targets []any) {
 		if err := c.Decode(again, out); err != nil {
 			t.Errorf("%T %+v: decoded from %q, but not again: %v", v, v, again, err)
 		} else if !alike(reflect.ValueOf(v), reflect.ValueOf(out[0])) {
-			t.Errorf("%T: the second trip changed %+v to %+v", v, reflect.ValueOf(v).Elem(), reflect.ValueOf(out[0]).Elem())
+			t.Errorf("%T: the second trip changed %+v to %+v", v, v, out[0])
 		}
 	}
 	_ = c.Decode(src, []any{new(int), new(string), new(any)})
 	_ = c.Decode(src, nil)
 }
+
+// crash are panics of the libraries that none of the messages should get them to. (A key that can't be one in a
+// map[any]any is a panic that becomes an error.)
+var crash = regexp.MustCompile("panic: runtime error: [^h]|panic: reflect")
 
 // alike reports whether two decoded values are the same, NaN included. (go-cmp takes time exponential in the depth.)
 func alike(a, b reflect.Value) bool {
@@ -122,8 +126,8 @@ func alike(a, b reflect.Value) bool {
 func FuzzDecodeJSON(f *testing.F) {
 	for _, s := range []string{
 		`[]`, `[1]`, `[1,"a",null]`, `[{"a":[1,{"b":2.5e3}],"B":"AQI=","C":{"x":-1},"E":{"K":5}}]`, `["\u00e9\n"]`, `[[[[]]]]`,
-		` [ 1 , { } ] `, `[1e400]`, `["2024-01-02T03:04:05.6Z"]`, `[`, `[1}`, `[{"D":[{},{}]}]`, `["` + strings.Repeat("a", 100) + `"]`,
-		"[" + strings.Repeat("[", 65) + strings.Repeat("]", 65) + "]", `[[0,0,0],[null]]`, `[-0]`, `[01]`,
+		` [ 1 , { } ] `, `[1e400]`, `["2024-01-02T03:04:05.6Z"]`, `[`, `[1}`, `[{"D":[{},{}]}]`,
+		`["` + strings.Repeat("a", 100) + `"]`, "[" + strings.Repeat("[", 65) + strings.Repeat("]", 65) + "]", `[[0,0,0],[null]]`, `[-0]`, `[01]`,
 	} {
 		f.Add([]byte(s))
 	}
@@ -132,10 +136,12 @@ func FuzzDecodeJSON(f *testing.F) {
 
 func FuzzDecodeMsgpack(f *testing.F) {
 	for _, s := range []string{
-		"\x90", "\x91\x01", "\x93\x01\xa1a\xc0", "\xdd\xff\xff\xff\xff", "\x91\xdf\xff\xff\xff\xff", "\x91\xd6\xff\x65\x00\x00\x00",
-		"\x91\x83\xa1a\x92\x01\xcb?\xf0\x00\x00\x00\x00\x00\x00\xa1B\xc4\x01x\xa1C\x81\xa1k\xd1\xff\x00", "\x91\xd4\x80\x00",
-		"\x91\x81\x01\xc0", "\x91\xc7\x0c\xff\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x00", "\x91\x81\x91\x01\x02", "\x91\xd6\x05\xdf\xff\xff\xff",
-		"\x91" + strings.Repeat("\x91", 64) + "\x90", "\x91\xca\x7f\xc0\x00\x00", "\x91\xcf\xff\xff\xff\xff\xff\xff\xff\xff", "\x91\x81\xa1I\x92\xc0\x80",
+		"\x90", "\x91\x01", "\x93\x01\xa1a\xc0", "\xdd\xff\xff\xff\xff", "\x91\xdf\xff\xff\xff\xff",
+		"\x91\x83\xa1a\x92\x01\xcb?\xf0\x00\x00\x00\x00\x00\x00\xa1B\xc4\x01x\xa1C\x81\xa1k\xd1\xff\x00",
+		"\x91\xc7\x0c\xff\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x00", "\x91\x81\x91\x01\x02",
+		"\x91\xd6\x05\xdf\xff\xff\xff", "\x91\xd6\xff\x65\x00\x00\x00", "\x91\xd4\x80\x00", "\x91\x81\x01\xc0",
+		"\x91" + strings.Repeat("\x91", 64) + "\x90", "\x91\xca\x7f\xc0\x00\x00", "\x91\x81\xa1I\x92\xc0\x80",
+		"\x91\xcf\xff\xff\xff\xff\xff\xff\xff\xff", "\x91\x81\xa1H\x81\x90\x01",
 	} {
 		f.Add([]byte(s))
 	}
@@ -147,10 +153,12 @@ func FuzzDecodeMsgpack(f *testing.F) {
 
 func FuzzDecodeCBOR(f *testing.F) {
 	for _, s := range []string{
-		"\x80", "\x81\x01", "\x83\x01\x61a\xf6", "\x9b\xff\xff\xff\xff\xff\xff\xff\xff", "\x81\xbb\xff\xff\xff\xff\xff\xff\xff\xff", "\x81\xc1\x1a\x65\x00\x00\x00",
-		"\x81\xa3\x61a\x82\x01\xfb?\xf0\x00\x00\x00\x00\x00\x00\x61B\x41x\x61C\xa1\x61k\x38\xff", "\x81\xc2\x49\x01\x00\x00\x00\x00\x00\x00\x00\x00",
-		"\x81\xc0\x742024-01-02T03:04:05Z", "\x81\xa1\x01\xf6", "\x81\xa1\x81\x01\x02", "\x81\xf9\x7e\x00", "\x81\x9f\xff", "\x81\xd9\xd9\xf7\x01",
-		"\x81" + strings.Repeat("\x81", 64) + "\x80", "\x81\x3b\xff\xff\xff\xff\xff\xff\xff\xff", "\x81\xf8\xff", "\x81\xa1\x61I\x82\xf6\xa0", "\x81\xd5\x41a",
+		"\x80", "\x81\x01", "\x83\x01\x61a\xf6", "\x9b\xff\xff\xff\xff\xff\xff\xff\xff", "\x81\xc1\x1a\x65\x00\x00\x00",
+		"\x81\xbb\xff\xff\xff\xff\xff\xff\xff\xff", "\x81\xc2\x49\x01\x00\x00\x00\x00\x00\x00\x00\x00",
+		"\x81\xa3\x61a\x82\x01\xfb?\xf0\x00\x00\x00\x00\x00\x00\x61B\x41x\x61C\xa1\x61k\x38\xff", "\x81\xa1\x01\xf6",
+		"\x81\xc0\x742024-01-02T03:04:05Z", "\x81\xa1\x81\x01\x02", "\x81\xf9\x7e\x00", "\x81\x9f\xff", "\x81\xd9\xd9\xf7\x01",
+		"\x81" + strings.Repeat("\x81", 64) + "\x80", "\x81\x3b\xff\xff\xff\xff\xff\xff\xff\xff", "\x81\xf8\xff",
+		"\x81\xa1\x61I\x82\xf6\xa0", "\x81\xd5\x41a", "\x81\xa1\x61H\xa1\x80\x01",
 	} {
 		f.Add([]byte(s))
 	}
@@ -163,7 +171,9 @@ func FuzzDecodeCBOR(f *testing.F) {
 // Gob is for trusted peers: it must not panic, but a stream may claim any size for a map or an interface.
 func FuzzDecodeGob(f *testing.F) {
 	targets := func() []any {
-		return []any{new(int), new(string), new([]int), new([]byte), new(struct{ A, B int }), new(*Base), new([]Base), new(time.Time)}
+		return []any{
+			new(int), new(string), new([]int), new([]byte), new(struct{ A, B int }), new(*Base), new([]Base), new(time.Time),
+		}
 	}
 	for _, v := range []any{1, "text", []int{1, 2}, []byte("b"), Base{1, "x"}, []Base{{2, "y"}}, time.Unix(1, 2)} {
 		f.Add(encode(f, codec.Gob(), ptr(v)))
@@ -184,7 +194,9 @@ var laxer = regexp.MustCompile("UTF-8|nested level 32|decoding float32")
 
 // compare checks that what the package reads by itself is what the library reads, where it reads it.
 func compare(t *testing.T, c codec.Codec, src []byte, unmarshal func([]byte, any) error) {
-	for _, v := range []any{new(int64), new(uint32), new(int8), new(float32), new(float64), new(string), new([]byte), new(bool)} {
+	for _, v := range []any{
+		new(int64), new(uint32), new(int8), new(float32), new(float64), new(string), new([]byte), new(bool),
+	} {
 		if c.Decode(src, []any{v}) != nil {
 			continue
 		}

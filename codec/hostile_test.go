@@ -258,7 +258,7 @@ func TestWrongType(t *testing.T) {
 		to any
 	}{
 		{"text", new(int)}, {1, new(string)}, {true, new(int)}, {"true", new(bool)}, {1, new(bool)}, {1.5, new(int)}, {many, new(int8)},
-		{many, new(uint8)}, {few, new(uint)}, {few, new(uint64)}, {uint64(math.MaxUint64), new(int64)}, {math.MaxInt64, new(int32)},
+		{many, new(uint8)}, {few, new(uint)}, {few, new(uint64)}, {uint64(math.MaxUint64), new(int64)}, {int64(math.MaxInt64), new(int32)},
 		{[]int{1}, new(int)}, {1, new([]int)}, {map[string]int{"a": 1}, new(string)}, {1, new(map[string]int)}, {1, new(record)},
 		{"x", new(time.Time)}, {[]string{"x"}, new([]int)}, {"x", new(number)}, {1e300, new(float32)}, {1, new([]byte)},
 	}

@@ -17,7 +17,7 @@ import (
 // JSON returns the codec "json" (encoding/json): one array that holds the values.
 //
 // Bytes that are not UTF-8 in a string are replaced, as encoding/json does. In a value of type any a number arrives as
-// float64. Null leaves a struct as it is and sets everything else to its zero value.
+// float64. A null makes a zero value; inside of a value it does what encoding/json says.
 func JSON() Codec { return jsonShared }
 
 type jsonCodec struct {

@@ -119,7 +119,7 @@ func TestRoundTrip(t *testing.T) {
 		"named":        ptrs(number(-5)),
 		"slices":       ptrs([]int{1, 2, 3}, []string{"a", ""}, [][]int{{1}, {2, 3}}, [3]string{"x", "y", "z"}),
 		"nil":          ptrs([]int(nil), []byte(nil), map[string]int(nil), (*int)(nil), (*record)(nil)),
-		"maps":         ptrs(map[string]int{"a": 1}, map[int]string{-1: "x"}, map[string][]byte{"b": {1}}, map[number]bool{5: true}),
+		"maps":         ptrs(map[string]int{"a": 1}, map[int]string{-1: "x"}, map[string][]byte{"b": {1}}, map[number]bool{5: true, -1: false}),
 		"many keys":    ptrs(manyKeys(100)),
 		"pointers":     ptrs(&four, &deep),
 		"struct":       ptrs(full),

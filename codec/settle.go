@@ -24,7 +24,8 @@ func (g *weigher) settle(v reflect.Value) {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if f := v.Field(i); f.CanSet() {
+			f := v.Field(i)
+			if f.CanSet() || f.Kind() == reflect.Struct && v.Type().Field(i).Anonymous {
 				g.settle(f)
 			}
 		}
