@@ -264,7 +264,8 @@ func (s *Server) describe() []worker.Description {
 	for _, v := range s.services {
 		d := worker.Description{Type: v.typ, Name: v.base.name, Port: v.base.port, Version: v.base.version}
 		for _, m := range v.table {
-			d.Methods = append(d.Methods, worker.Method{Name: m.Name, Signature: m.Signature, Codec: m.Codec, Doc: m.Doc})
+			d.Methods = append(d.Methods, worker.Method{Name: m.Name, Signature: m.Signature, Codec: m.Codec, Doc: m.Doc,
+				Arguments: m.Arguments, Results: m.Results})
 		}
 		all = append(all, d)
 	}
