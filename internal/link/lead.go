@@ -202,7 +202,7 @@ func (l *Client) arrived(own *call) arrival {
 
 // quiet is how long a link is left without a reader when no call is in flight, and half of how long it takes at most
 // until the watcher reads.
-const quiet = 5 * time.Millisecond
+const quiet = 25 * time.Millisecond
 
 // watch reads while nobody calls, so that the link's end and a goaway are seen at once. It sleeps in the connection;
 // when a call comes it answers for it once, and steps down until the link has been quiet for a while. While one call

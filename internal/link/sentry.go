@@ -13,20 +13,25 @@ type Sentry struct {
 	links []*Server // guarded by mu: those being watched
 }
 
-// watched is what the sentry keeps in a Server.
+// watched is what the sentry keeps in a Server. What is not marked otherwise is guarded by Sentry.mu.
 type watched struct {
-	on   atomic.Bool // in the sentry's list
-	seen uint64      // guarded by Sentry.mu: turn at the last look
-	calm int         // guarded by Sentry.mu: looks without a change
+	on    atomic.Bool // in the sentry's list; by anyone
+	seen  uint64      // turn at the last look
+	calm  int         // looks without a change
+	quick bool        // to be looked at again soon
 }
 
+// How often the sentry looks. While it sleeps the process has a timer pending, and a thread that waits in the poller
+// must arm it each time: that costs several microseconds on a virtual machine, a third of a call over a socket. So
+// links are looked at often only where this pays: when they are new to the sentry, when a handler was found
+// running, and while their calls come so fast that nobody sleeps in between.
 const (
-	// sentryPause is the time between two looks. The runtime's timers make it about a millisecond on a machine that
-	// is otherwise asleep.
-	sentryPause = 200 * time.Microsecond
+	sentrySoon = 200 * time.Microsecond // about a millisecond on a machine that is otherwise asleep
+	sentryLate = 10 * time.Millisecond
+	hotCall    = 10 * time.Microsecond // calls at this distance or less are fast
 
 	// sentryCalm is after how many looks without a call a link is no longer watched.
-	sentryCalm = 50
+	sentryCalm = 10
 )
 
 // look makes sure that s is watched. It is called after turn says that a handler runs.
@@ -42,7 +47,7 @@ func (y *Sentry) lookSlow(s *Server) {
 	if s.watch.on.Swap(true) {
 		return
 	}
-	s.watch.seen, s.watch.calm = s.turn.Load(), 0
+	s.watch.seen, s.watch.calm, s.watch.quick = s.turn.Load(), 0, true
 	y.links = append(y.links, s)
 	if len(y.links) == 1 {
 		go y.run()
@@ -51,13 +56,20 @@ func (y *Sentry) lookSlow(s *Server) {
 
 // run ends by itself when no link is busy.
 func (y *Sentry) run() {
+	pause := sentrySoon
 	for {
-		time.Sleep(sentryPause)
+		began := time.Now()
+		time.Sleep(pause)
 		y.mu.Lock()
+		pause = sentryLate
 		kept := y.links[:0]
 		for _, s := range y.links {
-			if y.inspect(s) {
-				kept = append(kept, s)
+			if !y.inspect(s, time.Since(began)) {
+				continue
+			}
+			kept = append(kept, s)
+			if s.watch.quick {
+				pause = sentrySoon
 			}
 		}
 		clear(y.links[len(kept):])
@@ -70,10 +82,12 @@ func (y *Sentry) run() {
 	}
 }
 
-// inspect looks at one link, and reports whether it is to be looked at again.
-func (y *Sentry) inspect(s *Server) bool {
+// inspect looks at one link some time after the last look, and reports whether it is to be looked at again.
+func (y *Sentry) inspect(s *Server, after time.Duration) bool {
 	w, now := &s.watch, s.turn.Load()
 	if now != w.seen {
+		calls := now>>turnShift - w.seen>>turnShift
+		w.quick = now&1 == 1 || time.Duration(calls)*hotCall > after
 		w.seen, w.calm = now, 0
 		return true
 	}
@@ -81,6 +95,7 @@ func (y *Sentry) inspect(s *Server) bool {
 		s.takeRole(now)
 		return true
 	}
+	w.quick = false
 	if w.calm++; w.calm < sentryCalm {
 		return true
 	}
@@ -109,31 +124,45 @@ func (s *Server) takeRole(running uint64) {
 }
 
 // Methods remembers which methods of a service are slow. Many links share it.
-type Methods struct{ score []atomic.Int32 }
+type Methods struct{ all []pace }
+
+// pace is what is known of one method.
+type pace struct {
+	left    atomic.Int32 // quick calls until the method is thought quick again; 0 when it is
+	penalty atomic.Int32 // what left was set to last: it doubles, so that a method that is slow now and then is not tried for ever
+}
 
 const (
-	slowScore  = 16                    // quick calls in a row until a slow method is thought quick again
+	minPenalty = 16
+	maxPenalty = 1 << 14
 	slowEnough = 20 * time.Microsecond // what a goroutine of its own is worth
 )
 
 // NewMethods makes the memory for n methods.
-func NewMethods(n int) *Methods { return &Methods{make([]atomic.Int32, n)} }
+func NewMethods(n int) *Methods { return &Methods{make([]pace, n)} }
 
+// isSlow reports whether a call of the method should have a goroutine of its own.
 func (m *Methods) isSlow(method uint16) bool {
-	return int(method) < len(m.score) && m.score[method].Load() > 0
+	return int(method) < len(m.all) && m.all[method].left.Load() > 0
 }
 
+// wasSlow accounts for a handler that held up a link.
 func (m *Methods) wasSlow(method uint16) {
-	if int(method) < len(m.score) {
-		m.score[method].Store(slowScore)
+	if int(method) >= len(m.all) {
+		return
 	}
+	p := &m.all[method]
+	penalty := min(max(minPenalty, 2*p.penalty.Load()), maxPenalty)
+	p.penalty.Store(penalty)
+	p.left.Store(penalty)
 }
 
 // ran accounts for a call of a slow method that had a goroutine of its own.
 func (m *Methods) ran(method uint16, took time.Duration) {
+	p := &m.all[method]
 	if took >= slowEnough {
-		m.wasSlow(method)
-	} else if v := &m.score[method]; v.Add(-1) < 0 {
-		v.CompareAndSwap(-1, 0) // many calls at once may have gone below
+		p.left.Store(p.penalty.Load())
+	} else if p.left.Add(-1) < 0 {
+		p.left.CompareAndSwap(-1, 0) // many calls at once may have gone below
 	}
 }
