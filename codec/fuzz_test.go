@@ -74,16 +74,16 @@ func fuzzDecode(t *testing.T, c codec.Codec, src []byte, targets []any) {
 	_ = c.Decode(src, nil)
 }
 
-// crash are panics of the libraries that none of the messages should get them to. (A key that can't be one in a
-// map[any]any is a panic that becomes an error.)
-var crash = regexp.MustCompile("panic: runtime error: [^h]|panic: reflect")
+// crash are panics of the libraries that no message should get them to. (Two panics of the msgpack library are known
+// and become errors: a key that can't be one in a map[any]any, and a field of type any that comes twice.)
+var crash = regexp.MustCompile("panic: runtime error: [^h]|panic: reflect: [^r]|panic: reflect.Value.[^S]")
 
 // alike reports whether two decoded values are the same, NaN included. (go-cmp takes time exponential in the depth.)
 func alike(a, b reflect.Value) bool {
 	if !a.IsValid() || !b.IsValid() || a.Type() != b.Type() {
 		return a.IsValid() == b.IsValid()
 	}
-	if a.CanInterface() {
+	if a.Kind() != reflect.Interface && a.CanInterface() {
 		switch x := a.Interface().(type) {
 		case time.Time:
 			return x.Equal(b.Interface().(time.Time))
@@ -95,7 +95,12 @@ func alike(a, b reflect.Value) bool {
 	switch a.Kind() {
 	case reflect.Float32, reflect.Float64:
 		return a.Float() == b.Float() || math.IsNaN(a.Float()) && math.IsNaN(b.Float())
-	case reflect.Pointer, reflect.Interface:
+	case reflect.Interface:
+		if when, ok := a.Interface().(time.Time); ok && when.IsZero() && b.IsNil() {
+			return true // cbor has no zero time
+		}
+		return a.IsNil() == b.IsNil() && (a.IsNil() || alike(a.Elem(), b.Elem()))
+	case reflect.Pointer:
 		return a.IsNil() == b.IsNil() && (a.IsNil() || alike(a.Elem(), b.Elem()))
 	case reflect.Slice, reflect.Array:
 		same := a.Len() == b.Len()
@@ -141,7 +146,7 @@ func FuzzDecodeMsgpack(f *testing.F) {
 		"\x91\xc7\x0c\xff\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x00", "\x91\x81\x91\x01\x02",
 		"\x91\xd6\x05\xdf\xff\xff\xff", "\x91\xd6\xff\x65\x00\x00\x00", "\x91\xd4\x80\x00", "\x91\x81\x01\xc0",
 		"\x91" + strings.Repeat("\x91", 64) + "\x90", "\x91\xca\x7f\xc0\x00\x00", "\x91\x81\xa1I\x92\xc0\x80",
-		"\x91\xcf\xff\xff\xff\xff\xff\xff\xff\xff", "\x91\x81\xa1H\x81\x90\x01",
+		"\x91\xcf\xff\xff\xff\xff\xff\xff\xff\xff", "\x91\x81\xa1H\x81\x90\x01", "\x91\x82\xa1a\x91\x01\xa1a\x91\x01",
 	} {
 		f.Add([]byte(s))
 	}
@@ -158,7 +163,7 @@ func FuzzDecodeCBOR(f *testing.F) {
 		"\x81\xa3\x61a\x82\x01\xfb?\xf0\x00\x00\x00\x00\x00\x00\x61B\x41x\x61C\xa1\x61k\x38\xff", "\x81\xa1\x01\xf6",
 		"\x81\xc0\x742024-01-02T03:04:05Z", "\x81\xa1\x81\x01\x02", "\x81\xf9\x7e\x00", "\x81\x9f\xff", "\x81\xd9\xd9\xf7\x01",
 		"\x81" + strings.Repeat("\x81", 64) + "\x80", "\x81\x3b\xff\xff\xff\xff\xff\xff\xff\xff", "\x81\xf8\xff",
-		"\x81\xa1\x61I\x82\xf6\xa0", "\x81\xd5\x41a", "\x81\xa1\x61H\xa1\x80\x01",
+		"\x81\xa1\x61I\x82\xf6\xa0", "\x81\xd5\x41a", "\x81\xa1\x61H\xa1\x80\x01", "\x81\xc1\xf9\xff0",
 	} {
 		f.Add([]byte(s))
 	}
