@@ -42,6 +42,8 @@ type bed struct {
 	tryFn func(fd uintptr) bool // try, made a func once
 	err   error                 // what try found; used within wait
 	late  bool                  // the deadline in the poller has passed and is to be taken away; used within wait
+	count []byte                // what an eventfd is read into: 8 bytes
+	into  [][]byte              // count alone, as preadv2 takes it: kept, so that a sleep does not allocate
 }
 
 // newBed takes over fd.
@@ -57,6 +59,8 @@ func newBed(fd int) (*bed, error) {
 		return nil, fmt.Errorf("doorbell: %w", err)
 	}
 	b.conn, b.tryFn = conn, b.try
+	b.count = make([]byte, 8)
+	b.into = [][]byte{b.count}
 	return b, nil
 }
 
@@ -89,11 +93,10 @@ func (b *bed) wait(ready func() bool) error {
 // try takes the doorbell's count if there is any. The peer shares the file's flags and could make it a blocking one at any
 // time, so the call itself says that it must not block.
 func (b *bed) try(fd uintptr) bool {
-	var count [8]byte
 	for {
-		_, err := unix.Preadv2(int(fd), [][]byte{count[:]}, -1, unix.RWF_NOWAIT)
+		_, err := unix.Preadv2(int(fd), b.into, -1, unix.RWF_NOWAIT)
 		if err == unix.EOPNOTSUPP || err == unix.ENOSYS { // a kernel before 5.8
-			_, err = unix.Read(int(fd), count[:])
+			_, err = unix.Read(int(fd), b.count)
 		}
 		switch err {
 		case unix.EINTR:
