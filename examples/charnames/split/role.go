@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"hotline"
+	"hotline/examples/charnames"
+)
+
+// The roles that processes play.
+const (
+	holder  = "holder"  // has the index itself
+	client  = "client"  // calls the service
+	service = "service" // has the index for all clients
+)
+
+// play does what a role is for once, says that it has, and stays until its standard input ends.
+func play(ctx context.Context, role string) error {
+	switch role {
+	case holder:
+		return playHolder(ctx)
+	case client:
+		return playClient(ctx)
+	case service:
+		return playService(ctx)
+	}
+	return fmt.Errorf("there is no role %q", role)
+}
+
+// playHolder uses the service's struct as what it is, a struct.
+func playHolder(ctx context.Context) error {
+	var names charnames.Server
+	if err := names.Start(ctx); err != nil {
+		return err
+	}
+	took, err := timeLookups(names.Name)
+	if err != nil {
+		return err
+	}
+	stay(took)
+	return nil
+}
+
+func playClient(ctx context.Context) error {
+	var names charnames.Client
+	if err := hotline.Connect(ctx, &names); err != nil {
+		return err
+	}
+	defer names.Close()
+	took, err := timeLookups(func(r rune) (string, error) { return names.Name(ctx, r) })
+	if err != nil {
+		return err
+	}
+	stay(took)
+	return nil
+}
+
+func playService(ctx context.Context) error {
+	silent := zerolog.Nop()
+	server := &hotline.Server{Logger: &silent}
+	if err := server.Register(new(charnames.Server)); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ctx) }()
+	if err := awaitService(ctx, ended); err != nil {
+		return err
+	}
+	stay(0)
+	return errors.Join(server.Close(), <-ended)
+}
+
+// awaitService waits until the service of this process can be reached.
+func awaitService(ctx context.Context, ended chan error) error {
+	for {
+		c, err := hotline.Dial(ctx, "charnames")
+		if err == nil {
+			return c.Close()
+		}
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// timeLookups returns how long a lookup takes, on average.
+func timeLookups(name func(rune) (string, error)) (time.Duration, error) {
+	const first, count = 0x20, 2000
+	var begin time.Time
+	for i := range 2 * count { // the first half is to warm up
+		if i == count {
+			begin = time.Now()
+		}
+		if _, err := name(first + rune(i%95)); err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(begin) / count, nil
+}
+
+// stay tells the parent that this process is ready to be measured, and waits for the parent's word to end.
+func stay(took time.Duration) {
+	fmt.Println(took.Nanoseconds())
+	io.Copy(io.Discard, os.Stdin)
+}
