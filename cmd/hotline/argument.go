@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -21,8 +22,27 @@ type argument struct {
 	file bool // text is the content of a file or of the standard input
 }
 
-// readArguments replaces @file by the file's content and - by that of in. None may be longer than limit.
-func readArguments(words []string, in io.Reader, limit int) ([]argument, error) {
+// readArguments replaces @file by the file's content and - by that of in. None may be longer than limit. When ctx ends
+// while an input has not, the reading is left to end with the process.
+func readArguments(ctx context.Context, words []string, in io.Reader, limit int) ([]argument, error) {
+	type outcome struct {
+		args []argument
+		err  error
+	}
+	read := make(chan outcome, 1)
+	go func() {
+		args, err := readWords(words, in, limit)
+		read <- outcome{args, err}
+	}()
+	select {
+	case o := <-read:
+		return o.args, o.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the arguments: %w", ctx.Err())
+	}
+}
+
+func readWords(words []string, in io.Reader, limit int) ([]argument, error) {
 	args := make([]argument, len(words))
 	for i, word := range words {
 		word = strings.TrimPrefix(word, shield)

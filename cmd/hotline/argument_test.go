@@ -129,13 +129,13 @@ func TestReadArguments(t *testing.T) {
 	if err := os.WriteFile(file, []byte("from a file\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args, err := readArguments([]string{"word", "@" + file, "-", shield + "-5"}, strings.NewReader("from stdin"), 12)
+	args, err := readArguments(t.Context(), []string{"word", "@" + file, "-", shield + "-5"}, strings.NewReader("from stdin"), 12)
 	want := []argument{{[]byte("word"), false}, {[]byte("from a file\n"), true}, {[]byte("from stdin"), true}, {[]byte("-5"), false}}
 	if err != nil || !reflect.DeepEqual(args, want) {
 		t.Errorf("readArguments: got %v, %v, want %v", args, err, want)
 	}
 	for _, words := range [][]string{{"-"}, {"-", "-"}, {"@"}, {"@/no/such/file"}, {"@" + t.TempDir()}} {
-		if _, err := readArguments(words, strings.NewReader("four"), 3); err == nil {
+		if _, err := readArguments(t.Context(), words, strings.NewReader("four"), 3); err == nil {
 			t.Errorf("readArguments(%q): no error", words)
 		}
 	}

@@ -73,9 +73,9 @@ func (a *app) call(ctx context.Context, target, method string, words []string, r
 	if len(words) != len(types) {
 		return usagef("%s takes %s, not %d: %s", m.Name, count(len(types), "argument"), len(words), m.Signature)
 	}
-	args, err := readArguments(words, a.in, cmp.Or(r.maxMessage, defaultMaxMessage))
+	args, err := readArguments(ctx, words, a.in, cmp.Or(r.maxMessage, defaultMaxMessage))
 	if err != nil {
-		return err
+		return r.explain(ctx, err)
 	}
 	values, err := buildArguments(m, types, args)
 	if err != nil {

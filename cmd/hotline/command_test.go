@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -133,6 +134,50 @@ func TestCallRaw(t *testing.T) {
 	}
 	if got := hotlineIn(t, dir, "", "call", "lab", "Echo", "@"+file); got.stdout != string(data) || got.code != exitOK {
 		t.Errorf("10 MiB from a file: %d bytes, %q, %d", len(got.stdout), got.stderr, got.code)
+	}
+}
+
+// TestCallInterrupted stops calls that wait for their standard input: by Ctrl-C, and by the time that they have.
+func TestCallInterrupted(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process can't be sent an interrupt on windows")
+	}
+	dir := runtimeDir(t)
+	startLab(t, dir, "none")
+	for _, c := range []struct {
+		args   []string
+		signal os.Signal
+		want   string
+	}{
+		{words("call lab Echo -"), os.Interrupt, "hotline: waiting for the arguments: context canceled (interrupt"},
+		{words("call lab Echo - --timeout 2s"), nil, "hotline: waiting for the arguments: context deadline exceeded (--timeout 2s)\n"},
+	} {
+		cmd := exec.Command(binary, c.args...)
+		cmd.Env = append(os.Environ(), "HOTLINE_DIR="+dir)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		stdin, err := cmd.StdinPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.signal != nil {
+			// More than a pipe holds: when it is written, the command reads.
+			if _, err := stdin.Write(make([]byte, 1<<20)); err != nil {
+				t.Error(err)
+			}
+			if err := cmd.Process.Signal(c.signal); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := cmd.Wait(); cmd.ProcessState.ExitCode() != exitFail {
+			t.Errorf("hotline %q: %v", c.args, err)
+		}
+		if !strings.HasPrefix(stderr.String(), c.want) {
+			t.Errorf("hotline %q: got %q, want %q", c.args, stderr.String(), c.want)
+		}
 	}
 }
 

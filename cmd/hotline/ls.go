@@ -58,8 +58,9 @@ func (a *app) ls() error {
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tPORT\tVERSION\tSTATE\tPID\tSINCE\tADDRESSES")
 	for _, in := range instances {
-		fmt.Fprintln(w, clean(fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%s\t%s", in.Name, in.Port, cmp.Or(in.Version, "-"), in.State,
-			in.PID, in.Started.Local().Format(time.DateTime), cmp.Or(strings.Join(in.Addresses, " "), "-"))))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", cell(in.Name), cell(in.Port), cell(cmp.Or(in.Version, "-")),
+			cell(string(in.State)), in.PID, in.Started.Local().Format(time.DateTime),
+			cell(cmp.Or(strings.Join(in.Addresses, " "), "-")))
 	}
 	return w.Flush()
 }
