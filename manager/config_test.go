@@ -226,18 +226,6 @@ func TestBare(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	tests := map[string]string{
-		"import_form": "import_from", "importfrom": "import_from", "logdir": "log_dir", "bianry": "binary",
-		"max_proc_memory_bytes": "max_proc_mem_bytes", "tcp_bin": "tcp_bind", "types": "type", "zzz": "", "": "",
-	}
-	for in, want := range tests {
-		if got := nearest(in, serviceKeys()); got != want {
-			t.Errorf("nearest(%q): got %q, want %q", in, got, want)
-		}
-	}
-}
-
 // FuzzParse looks for texts that the scan and the parser read differently, and for configurations that make no sense.
 func FuzzParse(f *testing.F) {
 	f.Add("[defaults]\nlog_dir = x\n[Server]\nimport_from = ./echo ; c\nmin_proc_num = 2\nmax_proc_num=3\n[web monitor]\nport=1\n")

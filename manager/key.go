@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"hotline/internal/nearest"
 )
 
 const (
@@ -170,7 +172,7 @@ func (p *configParser) checkService(s *Service, from *section) {
 			s.values["import_from"].line)
 	case s.ImportFrom == "" && s.Binary == "":
 		hint := ""
-		if near := nearest(s.Section, []string{defaultsSection, monitorSection}); near != "" {
+		if near := nearest.Word(s.Section, []string{defaultsSection, monitorSection}); near != "" {
 			hint = fmt.Sprintf(" (or is it meant to be [%s]?)", near)
 		}
 		fail("", "the section has neither import_from nor binary: add import_from = ./its/package%s", hint)
@@ -202,11 +204,11 @@ func (p *configParser) checkKeys(s *section, known []string) {
 			continue
 		}
 		err := fmt.Errorf("there is no such key: use one of %s", strings.Join(known, ", "))
-		if near := nearest(v.key, known); near != "" {
+		if near := nearest.Word(v.key, known); near != "" {
 			err = fmt.Errorf("there is no such key: did you mean %s?", near)
 		} else if slices.Contains(serviceKeys(), v.key) {
 			err = fmt.Errorf("this key does not belong here: move it to the section of a service")
-		} else if near := nearest(v.key, serviceKeys()); near != "" && s.name == defaultsSection {
+		} else if near := nearest.Word(v.key, serviceKeys()); near != "" && s.name == defaultsSection {
 			err = fmt.Errorf("there is no such key: if you mean %s, move it to the section of a service", near)
 		}
 		p.fail(s, v, err)

@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	"hotline"
+
+	"hotline/internal/nearest"
 )
 
 // source is a service's Go package, as far as its text tells: which types are services, and what the comments say.
@@ -134,7 +136,7 @@ func (s *source) choices(name string) string {
 		return "no exported type of the package does. Embed hotline.ServerMethodsBase in a struct to make it a service"
 	}
 	hint := "set type to the one that is meant"
-	if near := nearest(name, all); near != "" {
+	if near := nearest.Word(name, all); near != "" {
 		hint = "did you mean " + near + "?"
 	}
 	return fmt.Sprintf("its services are %s: %s", strings.Join(all, ", "), hint)

@@ -6,18 +6,6 @@ import (
 	"testing"
 )
 
-func TestNearest(t *testing.T) {
-	names := []string{"Sum", "EchoRaw", "Lookup", "5555"}
-	for name, want := range map[string]string{
-		"sum": "Sum", "Sun": "Sum", "echoraw": "EchoRaw", "EchoRow": "EchoRaw", "Lokup": "Lookup", "5556": "5555",
-		"Search": "", "": "", "x": "", "Something else": "",
-	} {
-		if got := nearest(name, names); got != want {
-			t.Errorf("nearest(%q): got %q, want %q", name, got, want)
-		}
-	}
-}
-
 func TestShieldNumbers(t *testing.T) {
 	args := []string{"call", "--timeout", "5s", "-o", "json", "-5", "-.5", "-", "--", "-x", "5", "-1e3"}
 	want := []string{"call", "--timeout", "5s", "-o", "json", "\x00-5", "\x00-.5", "-", "--", "-x", "5", "\x00-1e3"}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hotline"
+	"hotline/internal/nearest"
 )
 
 // reach is how a service is reached, as flags say it.
@@ -99,4 +100,12 @@ func findMethod(s *hotline.ServiceInfo, name string) (*hotline.MethodInfo, error
 		names = append(names, s.Methods[i].Name)
 	}
 	return nil, usagef("%s has no method %q%s\nIts methods: %s", s.Name, name, didYouMean(name, names), strings.Join(names, ", "))
+}
+
+// didYouMean returns the end of an error: ": did you mean x?", or nothing.
+func didYouMean(name string, names []string) string {
+	if near := nearest.Word(name, names); near != "" {
+		return ": did you mean " + near + "?"
+	}
+	return ""
 }
