@@ -118,7 +118,7 @@ func TestUnclosed(t *testing.T) {
 
 // A nil element is one byte, and 4 KiB in a slice of wide structs.
 func TestAmplification(t *testing.T) {
-	const n = 200_000
+	const n = 20_000
 	count := binary.BigEndian.AppendUint32(nil, n)
 	msgpackNils := "\x91\xdd" + string(count) + strings.Repeat("\xc0", n)
 	cborNils := "\x81\x9a" + string(count) + strings.Repeat("\xf6", n)
@@ -163,15 +163,15 @@ func TestHonestValues(t *testing.T) {
 		*Extra
 		Samples []sample
 	}
-	in := embedded{sample: sample{Values: make([]int8Like, 300_000)}, Extra: &Extra{"x"}, Samples: make([]sample, 1000)}
-	in.Next, in.Any = &sample{Values: make([]int8Like, 300_000)}, map[string]any{"list": make([]any, 1000)}
+	in := embedded{sample: sample{Values: make([]int8Like, 80_000)}, Extra: &Extra{"x"}, Samples: make([]sample, 200)}
+	in.Next, in.Any = &sample{Values: make([]int8Like, 80_000)}, map[string]any{"list": make([]any, 1000)}
 	for _, c := range []codec.Codec{codec.JSON(), codec.Msgpack(), codec.CBOR()} {
 		src := encode(t, c, &in)
 		var out embedded
-		if err := c.Decode(src, []any{&out}); err != nil || len(out.Values) != 300_000 || len(out.Next.Values) != 300_000 || len(out.Samples) != 1000 {
+		if err := c.Decode(src, []any{&out}); err != nil || len(out.Values) != 80_000 || len(out.Next.Values) != 80_000 || len(out.Samples) != 200 {
 			t.Errorf("%s: %d bytes: %v", c.Name(), len(src), err)
 		}
-		many := make([]wide, 500)
+		many := make([]wide, 100)
 		src = encode(t, c, &many)
 		if err := c.Decode(src, []any{new([]wide)}); err != nil {
 			t.Errorf("%s: %d bytes: %v", c.Name(), len(src), err)
@@ -185,7 +185,7 @@ type int8Like int8
 func TestMemoryBound(t *testing.T) {
 	n := 50_000
 	if raceEnabled {
-		n = 5_000 // it is slow
+		n = 2_000 // it is slow
 	}
 	count := string(binary.BigEndian.AppendUint32(nil, uint32(n)))
 	elements := map[string][]string{

@@ -111,9 +111,9 @@ func TestRoundTrip(t *testing.T) {
 		"uints":        ptrs(uint(0), uint(math.MaxUint), uint8(255), uint16(65535), uint32(1<<32-1), uint64(math.MaxUint64)),
 		"floats":       ptrs(0.0, 1.5, -math.MaxFloat64, math.SmallestNonzeroFloat64, 1e21, 1e-7, 123456789.0),
 		"float32":      ptrs(float32(0.1), float32(math.MaxFloat32), float32(math.SmallestNonzeroFloat32)),
-		"strings":      ptrs("", "a", strings.Repeat("x", 31), strings.Repeat("y", 300), strings.Repeat("z", 70_000)),
+		"strings":      ptrs("", "a", strings.Repeat("x", 31), strings.Repeat("y", 300)),
 		"odd strings":  ptrs("äöü 世界 \U0001f600", "\"quoted\\ \n\x00\u2028", "<&>"),
-		"bytes":        ptrs([]byte("x"), bytes.Repeat([]byte{0xff}, 300), bytes.Repeat([]byte{7}, 70_000)),
+		"bytes":        ptrs([]byte("x"), bytes.Repeat([]byte{0xff}, 300)),
 		"times":        ptrs(utc, zoned, time.Unix(1<<33, 0), time.Unix(0, 0), time.Time{}),
 		"duration":     ptrs(-time.Hour),
 		"named":        ptrs(number(-5)),
@@ -138,6 +138,29 @@ func TestRoundTrip(t *testing.T) {
 			}
 			if diff := cmp.Diff(values, got, exported, equalBig, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 				t.Errorf("%s: %s: (-want +got)\n%s", c.Name(), name, diff)
+			}
+		}
+	}
+}
+
+// Each size has a head of its own on the wire. (They are not in the table because go-cmp is slow with them.)
+func TestSizes(t *testing.T) {
+	for _, c := range append(structured(), codec.Raw()) {
+		for _, size := range []int{0, 1, 15, 16, 23, 24, 31, 32, 255, 256, 65_535, 65_536} {
+			b := bytes.Repeat([]byte{'x'}, size)
+			s, list := string(b), make([]bool, size)
+			var gotBytes []byte
+			if err := c.Decode(encode(t, c, &b), []any{&gotBytes}); err != nil || !bytes.Equal(gotBytes, b) {
+				t.Errorf("%s: %d bytes: got %d, %v", c.Name(), size, len(gotBytes), err)
+			}
+			if c.Name() == "raw" {
+				continue
+			}
+			var gotString string
+			var gotList []bool
+			err := c.Decode(encode(t, c, &s, &list), []any{&gotString, &gotList})
+			if err != nil || gotString != s || len(gotList) != size {
+				t.Errorf("%s: %d: got %d and %d, %v", c.Name(), size, len(gotString), len(gotList), err)
 			}
 		}
 	}
