@@ -1,6 +1,7 @@
 package charnames_test
 
 import (
+	"context"
 	"sync"
 	"testing"
 
@@ -14,7 +15,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // started returns a service with its index, the same one for all tests: it is not changed by calls.
 var started = sync.OnceValues(func() (*charnames.Server, error) {
 	s := new(charnames.Server)
-	return s, s.Start(nil)
+	return s, s.Start(context.Background())
 })
 
 func names(t testing.TB) *charnames.Server {
