@@ -27,7 +27,8 @@ anything else is read as JSON. In JSON, bytes are base64.
 A raw method takes the bytes of its one word, @FILE or -, and its result is
 written as it is, without a line end. The results of any other method are
 printed as JSON: nothing for none, one value for one, a list for several.
-With -o json the results are always a list, those of raw methods as base64.`
+JSON is indented on a terminal, and one line elsewhere. With -o json the results
+are always a list on one line, those of raw methods as base64.`
 
 func (a *app) callCommand() *cobra.Command {
 	var r reach
