@@ -174,6 +174,30 @@ func TestEndInEveryPhase(t *testing.T) {
 	}
 }
 
+// A caller whose context ends returns although a frame that has begun to come, before it made its call, never ends.
+func TestEndBehindHalfAFrame(t *testing.T) {
+	for _, half := range []int{1, wire.HeaderSize, wire.HeaderSize + 10} {
+		for range 30 {
+			l, raw := rawServer(t, nil, nil)
+			first := start(t.Context(), l, 0, nil)
+			h, _ := readFrame(t, raw)
+			reply := frame(wire.Header{Kind: wire.KindReply, ID: h.ID}, make([]byte, 20))
+			raw.Write(append(reply, reply[:half]...)) // the second is too late, and not whole
+			if o := receive(t, "the first call", first); o.err != nil {
+				t.Fatal(o.err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			second := start(ctx, l, 0, nil)
+			readFrame(t, raw)
+			cancel()
+			if o := receive(t, "the cancelled call", second); !errors.Is(o.err, context.Canceled) {
+				t.Fatal(o.err)
+			}
+			l.Close()
+		}
+	}
+}
+
 // occupy makes a call that nobody answers before the test ends.
 func occupy(t *testing.T, l *link.Client) {
 	t.Helper()

@@ -21,8 +21,9 @@ var ErrInterrupted = errors.New("wait interrupted")
 // one exception: when Write fails because the peer has gone, Next first returns the frames that it had sent, and then its
 // end.
 type Conn interface {
-	// Ready reports whether a frame has begun to arrive, so that Next will not sleep for long. It never sleeps;
-	// a transport that knows how may spin for its budget first.
+	// Ready reports whether the next frame can be taken without a sleep, all of it, or Next fails at once: a caller
+	// whose context may end takes care of that only when Ready says no. It never sleeps; a transport that
+	// knows how may spin for its budget first.
 	Ready() bool
 
 	// Next waits for the next frame and returns its header, checked. The engine takes all of its Length bytes

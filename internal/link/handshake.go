@@ -31,16 +31,22 @@ func Greet(ctx context.Context, conn Conn, hello *wire.Hello) (*wire.Welcome, er
 }
 
 func greet(conn Conn, hello *wire.Hello) (*wire.Welcome, error) {
-	if err := sendHandshake(conn, wire.KindHello, 0, hello.Append(nil)); err != nil {
-		return nil, err
+	unsent := sendHandshake(conn, wire.KindHello, 0, hello.Append(nil))
+	if errors.Is(unsent, ErrTooLarge) {
+		return nil, unsent
 	}
+	// A server that has gone before it took the hello may have said why.
 	head, body, err := readHandshake(conn)
 	if err != nil {
 		return nil, err
 	}
 	switch head.Kind {
 	case wire.KindWelcome:
-		return wire.ParseWelcome(body)
+		w, err := wire.ParseWelcome(body)
+		if err == nil {
+			err = unsent
+		}
+		return w, err
 	case wire.KindRefuse:
 		e, err := wire.ParseError(wire.Code(head.Method), body)
 		if err != nil {

@@ -224,3 +224,11 @@ func tryFrame(r io.Reader) (wire.Header, []byte, error) {
 	_, err = io.ReadFull(r, b)
 	return h, b, err
 }
+
+// heap returns the bytes in use after a collection.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}

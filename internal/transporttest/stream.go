@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hotline/internal/link"
+	"hotline/internal/wire"
 )
 
 // errBroken is what a stream whose other end has gone answers.
@@ -30,11 +31,25 @@ func newStream(capacity int) *stream {
 	return s
 }
 
-// ready reports whether there are bytes or an end to read.
+// ready reports whether a frame that follows has come whole, or an end.
 func (s *stream) ready() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.n > 0 || s.end != nil
+	if s.end != nil {
+		return true
+	}
+	var head [wire.HeaderSize]byte
+	if s.n < len(head) {
+		return false
+	}
+	s.peekLocked(head[:])
+	h, err := wire.ParseHeader(head[:])
+	return err != nil || s.n >= len(head)+int(h.Length)
+}
+
+func (s *stream) peekLocked(p []byte) {
+	k := copy(p, s.queue[s.first:])
+	copy(p[k:], s.queue)
 }
 
 // read waits for want bytes at least, then takes at most len(p). At the stream's end it returns the end's error, or
@@ -55,8 +70,7 @@ func (s *stream) read(p []byte, want int) (int, error) {
 		s.came.Wait()
 	}
 	n := min(len(p), s.n)
-	k := copy(p[:n], s.queue[s.first:])
-	copy(p[k:n], s.queue)
+	s.peekLocked(p[:n])
 	s.first, s.n = (s.first+n)%len(s.queue), s.n-n
 	s.roomLocked()
 	return n, nil
@@ -149,11 +163,11 @@ func (s *stream) cut(err error) {
 	s.came.Broadcast()
 }
 
-// abandon is the reader's end: writers, also those that wait, get err.
+// abandon ends writing: writers, also those that wait, get err. This side's own end counts more than the other's.
 func (s *stream) abandon(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.broken == nil {
+	if s.broken == nil || err == link.ErrClosed {
 		s.broken = err
 	}
 	s.roomLocked()
