@@ -1,0 +1,48 @@
+package shm
+
+import (
+	"fmt"
+	"testing"
+	"unsafe"
+
+	"hotline/internal/spectest"
+)
+
+func TestSpecRendezvous(t *testing.T) {
+	spectest.Compare(t, spectest.Tables(t, ".."), "Rendezvous", [][]string{
+		{num(offRendezvousMagic), num(len(rendezvousMagic)), "magic", rendezvousMagic},
+		{num(offRendezvousVersion), "2", "version", num(rendezvousVersion)},
+		{num(offReplyStatus), "2", "status", fmt.Sprintf("0 in a request; in a reply %d accepted, %d refused", statusAccepted, statusRefused)},
+		{num(offRendezvousFlags), "4", "flags"},
+		{num(offToServer), "8", "to server"},
+		{num(offToClient), "8", "to client"},
+		{num(offReplyReason), num(replySize - offReplyReason), "reason"},
+	})
+	if requestSize != 32 || replySize != 128 || bellSpace != 's' || rendezvousFDs != 4 {
+		t.Errorf("spec.md says a request of 32 bytes, a reply of 128, 4 descriptors and the byte 's': the code has %d, %d, %d and %q",
+			requestSize, replySize, rendezvousFDs, bellSpace)
+	}
+	if fdRingToServer != 0 || fdRingToClient != 1 || fdBellToServer != 2 || fdBellToClient != 3 {
+		t.Error("spec.md gives the descriptors in another order")
+	}
+}
+
+func TestSpecWindow(t *testing.T) {
+	var h header
+	spectest.Compare(t, spectest.Tables(t, ".."), "round the ring's end, 10,000 links come near the kernel's limit of mappings for a process (65,530).", [][]string{
+		{num(unsafe.Offsetof(h.magic)), num(unsafe.Sizeof(h.magic)), "magic", "server", fmt.Sprintf("%#x, the bytes HRNG", ringMagic)},
+		{num(unsafe.Offsetof(h.version)), num(unsafe.Sizeof(h.version)), "version", "server", num(ringVersion)},
+		{num(unsafe.Offsetof(h.size)), num(unsafe.Sizeof(h.size)), "size"},
+		{num(unsafe.Offsetof(h.generation)), num(unsafe.Sizeof(h.generation)), "generation"},
+		{num(unsafe.Offsetof(h.tail)), num(unsafe.Sizeof(h.tail)), "tail", "writer"},
+		{num(unsafe.Offsetof(h.head)), num(unsafe.Sizeof(h.head)), "head", "reader"},
+		{num(unsafe.Offsetof(h.asleep)), num(unsafe.Sizeof(h.asleep)), "asleep"},
+		{num(unsafe.Offsetof(h.want)), num(unsafe.Sizeof(h.want)), "want"},
+		{num(headerSize), "", "ring"},
+	})
+	if frameAlign != 64 {
+		t.Errorf("spec.md says that frames begin on a multiple of 64 bytes: the code says %d", frameAlign)
+	}
+}
+
+func num[T int | uintptr](n T) string { return fmt.Sprint(n) }
