@@ -2,6 +2,7 @@ package shape
 
 import (
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -142,6 +143,9 @@ func (p *parser) list(depth int) *node {
 	}
 	n := p.open(kindSlice)
 	n.elem = p.typ(depth - 1)
+	if p.err == nil && n.elem.kind == kind(reflect.Uint8) { // the same type in Go, so it can't be told apart here
+		n.kind, n.elem = kindBytes, nil
+	}
 	return n
 }
 
