@@ -52,7 +52,8 @@ func (a *app) callCommand() *cobra.Command {
 		},
 	}
 	r.flags(cmd)
-	cmd.Flags().IntVar(&r.maxMessage, "max-message", defaultMaxMessage, "the longest argument and the longest reply to take, in bytes")
+	cmd.Flags().IntVar(&r.maxMessage, "max-message", defaultMaxMessage,
+		"the longest argument and the longest reply to take, in bytes")
 	return cmd
 }
 

@@ -65,7 +65,8 @@ func (a *app) describe(ctx context.Context, target string, r *reach) error {
 		}
 		return a.printJSON(d)
 	}
-	fmt.Fprintf(a.out, "%s, version %s, port %s, at %s\n\n", clean(s.Name), clean(cmp.Or(s.Version, "0")), clean(s.Port), clean(s.Address))
+	fmt.Fprintf(a.out, "%s, version %s, port %s, at %s\n\n",
+		clean(s.Name), clean(cmp.Or(s.Version, "0")), clean(s.Port), clean(s.Address))
 	return a.printMethods(s.Methods)
 }
 

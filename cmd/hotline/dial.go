@@ -29,7 +29,8 @@ func (r *reach) flags(cmd *cobra.Command) {
 		"where the service is: auto:// (on this machine), shm://, unix://,\ntcp://host[:port] or tls://host[:port]")
 	flags.DurationVar(&r.timeout, "timeout", 0, "give up after this long, as in 500ms or 10s (default never)")
 	cmd.RegisterFlagCompletionFunc("address", cobra.FixedCompletions(
-		[]cobra.Completion{"auto://", "shm://", "unix://", "tcp://", "tls://"}, cobra.ShellCompDirectiveNoSpace|cobra.ShellCompDirectiveNoFileComp))
+		[]cobra.Completion{"auto://", "shm://", "unix://", "tcp://", "tls://"},
+		cobra.ShellCompDirectiveNoSpace|cobra.ShellCompDirectiveNoFileComp))
 }
 
 // check reports what is wrong with the flags.
@@ -99,7 +100,8 @@ func findMethod(s *hotline.ServiceInfo, name string) (*hotline.MethodInfo, error
 		}
 		names = append(names, s.Methods[i].Name)
 	}
-	return nil, usagef("%s has no method %q%s\nIts methods: %s", s.Name, name, didYouMean(name, names), strings.Join(names, ", "))
+	return nil, usagef("%s has no method %q%s\nIts methods: %s", s.Name, name, didYouMean(name, names),
+		strings.Join(names, ", "))
 }
 
 // didYouMean returns the end of an error: ": did you mean x?", or nothing.
