@@ -128,7 +128,7 @@ func TestSplit(t *testing.T) {
 }
 
 func TestSplitRefuses(t *testing.T) {
-	for _, args := range []string{"-n 0", "-n 101", "-role king"} {
+	for _, args := range []string{"-n 1", "-n 101", "-role king"} {
 		if out, errs, err := newPlace(t).run(t, "", "charnames/split", strings.Fields(args)...); exitCode(err) != 1 || out != "" || errs == "" {
 			t.Errorf("split %s: got %q, %q, %v", args, out, errs, err)
 		}

@@ -18,7 +18,7 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	n := flag.Int("n", 10, "how many programs to run, 1 to 100")
+	n := flag.Int("n", 10, "how many programs to run, 2 to 100")
 	role := flag.String("role", "", "what this process is to play; for the processes that split itself starts")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
@@ -27,8 +27,8 @@ func main() {
 	switch {
 	case *role != "":
 		err = play(ctx, *role)
-	case *n < 1 || *n > 100:
-		err = fmt.Errorf("-n %d is out of range: choose 1 to 100", *n)
+	case *n < 2 || *n > 100:
+		err = fmt.Errorf("-n %d is out of range: choose 2 to 100", *n)
 	case runtime.GOOS != "linux":
 		err = errors.New("the memory of a process is read from /proc/PID/smaps_rollup, which only Linux has")
 	default:

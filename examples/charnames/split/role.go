@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -92,19 +93,21 @@ func awaitService(ctx context.Context, ended chan error) error {
 	}
 }
 
-// timeLookups returns how long a lookup takes, on average.
+// timeLookups returns how long a lookup takes: the median of many rounds, so that a busy machine disturbs little.
 func timeLookups(name func(rune) (string, error)) (time.Duration, error) {
-	const first, count = 0x20, 2000
-	var begin time.Time
-	for i := range 2 * count { // the first half is to warm up
-		if i == count {
-			begin = time.Now()
+	const rounds, perRound = 201, 20
+	var took []time.Duration
+	for range rounds {
+		begin := time.Now()
+		for i := range rune(perRound) {
+			if _, err := name('A' + i); err != nil {
+				return 0, err
+			}
 		}
-		if _, err := name(first + rune(i%95)); err != nil {
-			return 0, err
-		}
+		took = append(took, time.Since(begin)/perRound)
 	}
-	return time.Since(begin) / count, nil
+	slices.Sort(took)
+	return took[rounds/2], nil
 }
 
 // stay tells the parent that this process is ready to be measured, and waits for the parent's word to end.
