@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/term"
 
 	"hotline/codec"
 	"hotline/internal/link"
@@ -282,7 +283,8 @@ func addresses(hosts []*host) []string {
 
 // defaultLogger writes for people, to standard error.
 func defaultLogger() *zerolog.Logger {
-	l := zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.DateTime}).With().Timestamp().Logger()
+	plain := !term.IsTerminal(int(os.Stderr.Fd())) || os.Getenv("NO_COLOR") != "" // no colours in files
+	l := zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.DateTime, NoColor: plain}).With().Timestamp().Logger()
 	return &l
 }
 
