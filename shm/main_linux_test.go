@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"hotline/internal/link"
+	"hotline/internal/transporttest"
 	"hotline/internal/wire"
 	"hotline/shm"
 )
@@ -25,6 +27,7 @@ const patience = 30 * time.Second
 const roleEnv, pathEnv = "HOTLINE_SHM_ROLE", "HOTLINE_SHM_PATH"
 
 func TestMain(m *testing.M) {
+	transporttest.Main(conformance)
 	if role := os.Getenv(roleEnv); role != "" {
 		if err := play(role, os.Getenv(pathEnv)); err != nil {
 			fmt.Fprintln(os.Stderr, role+":", err)
@@ -37,6 +40,16 @@ func TestMain(m *testing.M) {
 
 // play is what a second process does.
 func play(role, path string) error {
+	if role == "half a request" {
+		sock, err := net.Dial("unix", path)
+		if err != nil {
+			return err
+		}
+		if _, err := sock.Write([]byte("hotlnshm")); err != nil {
+			return err
+		}
+		select {} // to be killed
+	}
 	conn, err := shm.Dial(context.Background(), path, nil)
 	if err != nil {
 		return err
@@ -48,9 +61,20 @@ func play(role, path string) error {
 			return err
 		}
 		return nil
-	default:
-		return fmt.Errorf("no such role")
+	case "write": // write numbered frames for ever
+		p := make([]byte, 100)
+		for id := uint64(1); ; id++ {
+			if err := conn.Write(link.Stop{}, call(id, len(p)), nil, p); err != nil {
+				return err
+			}
+		}
+	case "hold": // say hello, and do nothing more
+		if err := conn.Write(link.Stop{}, call(1, 0), nil, nil); err != nil {
+			return err
+		}
+		select {}
 	}
+	return fmt.Errorf("no such role")
 }
 
 // echo sends back every frame until an error comes.
@@ -133,6 +157,13 @@ func accept(t testing.TB, ln *shm.Listener) *shm.Conn {
 func spawn(t testing.TB, role string, opts *shm.Options) (*shm.Conn, *exec.Cmd) {
 	t.Helper()
 	ln, path := listen(t, opts)
+	cmd := start(t, role, path)
+	return accept(t, ln), cmd
+}
+
+// start starts a second process in a role, until the test ends.
+func start(t testing.TB, role, path string) *exec.Cmd {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -143,12 +174,39 @@ func spawn(t testing.TB, role string, opts *shm.Options) (*shm.Conn, *exec.Cmd) 
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	conn := accept(t, ln)
-	return conn, cmd
+	t.Cleanup(func() { kill(cmd) })
+	return cmd
+}
+
+// kill ends a second process with SIGKILL.
+func kill(cmd *exec.Cmd) {
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+}
+
+// within runs what must not wait for ever.
+func within(t testing.TB, what string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+	case <-time.After(patience):
+		panic(what + " still waits after " + patience.String()) // with all stacks
+	}
+}
+
+// eventually waits until a condition holds.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("after %v: %s", patience, what)
+		}
+	}
 }
 
 // call returns the header of a frame with n bytes.
