@@ -98,6 +98,7 @@ type weights struct {
 	object int64 // for each map that is not empty: what the pointers in a struct point to
 	hasMap bool  // a Go map can come of a map
 	hasAny bool  // the type has an interface in it
+	deep   bool  // the type can nest without end
 }
 
 // array counts an array of n elements on the wire. In msgpack and cbor it may fill a struct.
@@ -126,8 +127,12 @@ type weigher struct {
 	// opaque are the interfaces whose implementations decode themselves, and so bound themselves.
 	opaque []reflect.Type
 
+	// encoders are the interfaces whose implementations encode themselves.
+	encoders []reflect.Type
+
 	known  sync.Map // reflect.Type to *weights
 	tables sync.Map // reflect.Type to fieldTable
+	walks  sync.Map // reflect.Type to *walk
 }
 
 // of returns the weights of the type that the pointer v points to.
@@ -138,14 +143,17 @@ func (g *weigher) ofType(t reflect.Type) *weights {
 		return w.(*weights)
 	}
 	w := new(weights)
-	(&weighing{weigher: g, weights: w, seen: map[reflect.Type]bool{}}).visit(t)
+	(&weighing{weigher: g, weights: w, seen: map[reflect.Type]bool{}, around: map[reflect.Type]bool{}}).visit(t)
 	g.known.Store(t, w)
 	return w
 }
 
 // isOpaque reports whether values of type t decode themselves.
-func (g *weigher) isOpaque(t reflect.Type) bool {
-	for _, o := range g.opaque {
+func (g *weigher) isOpaque(t reflect.Type) bool { return implements(t, g.opaque) }
+
+// implements reports whether t, or a pointer to it, implements one of the interfaces.
+func implements(t reflect.Type, interfaces []reflect.Type) bool {
+	for _, o := range interfaces {
 		if t.Implements(o) || t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(o) {
 			return true
 		}
@@ -157,7 +165,8 @@ func (g *weigher) isOpaque(t reflect.Type) bool {
 type weighing struct {
 	*weigher
 	*weights
-	seen map[reflect.Type]bool
+	seen   map[reflect.Type]bool
+	around map[reflect.Type]bool // what the visited type is a part of
 }
 
 func (g *weighing) visit(t reflect.Type) {
@@ -166,10 +175,12 @@ func (g *weighing) visit(t reflect.Type) {
 			t = t.Elem()
 		}
 	}
+	g.deep = g.deep || g.around[t]
 	if g.seen[t] || g.isOpaque(t) {
 		return
 	}
-	g.seen[t] = true
+	g.seen[t], g.around[t] = true, true
+	defer delete(g.around, t)
 	switch t.Kind() {
 	case reflect.Slice:
 		g.elem = max(g.elem, int64(t.Elem().Size())+pointee(t.Elem()))
@@ -184,7 +195,7 @@ func (g *weighing) visit(t reflect.Type) {
 		g.visit(t.Key())
 		g.visit(t.Elem())
 	case reflect.Interface: // it may come to hold scalars, []any and maps with any in them
-		g.hasAny, g.hasMap = true, true
+		g.hasAny, g.hasMap, g.deep = true, true, true
 		g.elem = max(g.elem, ifaceSize+boxSize)
 		g.slot, g.extra = max(g.slot, 2*ifaceSize), max(g.extra, 2*boxSize)
 	case reflect.Struct:

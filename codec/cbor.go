@@ -20,7 +20,7 @@ import (
 // arrives as int64 (uint64 from 1<<63, big.Int where neither holds it), a float as float64, an array as []any and a
 // map as map[string]any, or as map[any]any where a key is no string; tags that the library does not know are left
 // out. Of keys that a map holds twice, one counts. Items of indefinite length and big integers of more than 4 KiB are
-// not accepted. Values that contain themselves can't be encoded: they exhaust the stack.
+// not accepted.
 func CBOR() Codec { return cborShared }
 
 type cborCodec struct {
@@ -58,10 +58,17 @@ func newCBOR() *cborCodec {
 		panic(err)
 	}
 	c := &cborCodec{encode: encode, decode: decode, buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
-	c.types = &weigher{name: c.FieldName, opaque: []reflect.Type{
-		reflect.TypeFor[cbor.Unmarshaler](), reflect.TypeFor[encoding.BinaryUnmarshaler](),
-		reflect.TypeFor[encoding.TextUnmarshaler](),
-	}}
+	c.types = &weigher{
+		name: c.FieldName,
+		opaque: []reflect.Type{
+			reflect.TypeFor[cbor.Unmarshaler](),
+			reflect.TypeFor[encoding.BinaryUnmarshaler](), reflect.TypeFor[encoding.TextUnmarshaler](),
+		},
+		encoders: []reflect.Type{
+			reflect.TypeFor[cbor.Marshaler](),
+			reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.TextMarshaler](),
+		},
+	}
 	return c
 }
 
@@ -87,6 +94,9 @@ func (c *cborCodec) Append(dst []byte, values []any) ([]byte, error) {
 // appendSlow appends a value by the library.
 func (c *cborCodec) appendSlow(dst []byte, v any) (_ []byte, err error) {
 	defer catch(&err)
+	if err := c.types.checkDepth(v); err != nil {
+		return dst, err
+	}
 	buf := c.buffers.Get().(*bytes.Buffer)
 	*buf = *bytes.NewBuffer(dst)
 	if err := c.encode.MarshalToBuffer(v, buf); err != nil {

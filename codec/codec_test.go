@@ -94,8 +94,10 @@ type fieldsOf struct {
 	Both    int `json:"both_j" msgpack:"both_m" cbor:"both_c"`
 	JSON    int `json:"only_json,omitzero"`
 	Skipped int `json:"-" msgpack:"-" cbor:"-"`
+	//lint:ignore SA5008 the names are what is tested
 	Dash    int `json:"-," msgpack:"dash" cbor:"-,"`
 	Options int `json:",omitzero" msgpack:",omitempty" cbor:",omitzero"`
+	//lint:ignore SA5008 a name that encoding/json ignores
 	Bad     int `json:"a'b"`
 	private int
 	Inner

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/binary"
 	"encoding/gob"
 	"errors"
@@ -21,6 +22,7 @@ func Gob() Codec { return gobShared }
 
 type gobCodec struct {
 	outputs sync.Pool // *output
+	types   *weigher
 }
 
 var (
@@ -31,7 +33,12 @@ var (
 var gobShared = newGob()
 
 func newGob() *gobCodec {
-	return &gobCodec{outputs: sync.Pool{New: func() any { return new(output) }}}
+	c := &gobCodec{outputs: sync.Pool{New: func() any { return new(output) }}}
+	c.types = &weigher{name: c.FieldName, encoders: []reflect.Type{
+		reflect.TypeFor[gob.GobEncoder](),
+		reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.TextMarshaler](),
+	}}
+	return c
 }
 
 func (c *gobCodec) Name() string { return "gob" }
@@ -56,7 +63,7 @@ func (c *gobCodec) Append(dst []byte, values []any) ([]byte, error) {
 		if gobMark(v) == gobNil {
 			continue
 		}
-		if err := gobEncode(enc, v); err != nil {
+		if err := c.encode(enc, v); err != nil {
 			return dst, encodeError("gob", i, values, err)
 		}
 	}
@@ -87,8 +94,11 @@ func gobPointer(v any) reflect.Value {
 	return p
 }
 
-func gobEncode(enc *gob.Encoder, v any) (err error) {
+func (c *gobCodec) encode(enc *gob.Encoder, v any) (err error) {
 	defer catch(&err)
+	if err := c.types.checkDepth(v); err != nil {
+		return err
+	}
 	return enc.EncodeValue(gobPointer(v))
 }
 

@@ -399,3 +399,54 @@ func TestCBORBignum(t *testing.T) {
 		t.Errorf("got %d bits, %v", n.BitLen(), err)
 	}
 }
+
+// family is a loop only by a field that no codec but gob sends.
+type family struct {
+	Name   string
+	Kids   []*family
+	Parent *family `json:"-" msgpack:"-" cbor:"-"`
+}
+
+// A value that contains itself is an error of the call, not the end of the process.
+func TestEndless(t *testing.T) {
+	type node struct {
+		Next *node
+		Kids []*node
+		More map[string]*node
+		Any  any
+	}
+	loop := node{}
+	loop.Next = &loop
+	kids := node{}
+	kids.Kids = []*node{&kids}
+	more := node{}
+	more.More = map[string]*node{"self": &more}
+	anyLoop := map[string]any{}
+	anyLoop["self"] = []any{anyLoop}
+	var itself any
+	itself = &itself
+	for _, c := range structured() {
+		for _, v := range []any{&loop, &kids, &more, &anyLoop, &itself, ptr([]node{loop}), ptr(node{Any: &loop})} {
+			if c.Name() == "gob" && (v == any(&anyLoop) || v == any(&itself)) {
+				continue // gob can't send these types at all
+			}
+			if _, err := c.Append(nil, []any{v}); err == nil || !strings.HasPrefix(err.Error(), c.Name()+": encode value 1 of 1") {
+				t.Errorf("%s: %T: got %v", c.Name(), v, err)
+			}
+		}
+		child := family{Name: "child"}
+		child.Parent = &family{Name: "parent", Kids: []*family{&child}}
+		if c.Name() != "gob" {
+			if err := c.Decode(encode(t, c, child.Parent), []any{new(family)}); err != nil {
+				t.Errorf("%s: a loop through a field that is not sent: %v", c.Name(), err)
+			}
+		}
+		deep := &node{}
+		for range codec.MaxDepth - 1 {
+			deep = &node{Next: deep}
+		}
+		if err := c.Decode(encode(t, c, deep), []any{new(node)}); err != nil {
+			t.Errorf("%s: %d deep: %v", c.Name(), codec.MaxDepth, err)
+		}
+	}
+}
