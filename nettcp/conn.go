@@ -43,6 +43,10 @@ type Conn struct {
 	out writer
 }
 
+// unixWriteBuffer is what the kernel is asked to hold of what a unix socket's peer has not read: twice the usual, so that a
+// long frame goes in one piece while the peer is busy with the one before. Linux grants what net.core.wmem_max allows.
+const unixWriteBuffer = 400 << 10
+
 // newConn makes a connection of a socket that is ready for frames.
 func newConn(sock net.Conn, cfg *config, name string) *Conn {
 	c := &Conn{cfg: cfg, name: name, sock: sock, stream: sock, closed: make(chan struct{})}
@@ -52,9 +56,10 @@ func newConn(sock net.Conn, cfg *config, name string) *Conn {
 		// means that the peer is gone, and the first read says so.
 		s.SetNoDelay(true)
 		s.SetKeepAliveConfig(cfg.KeepAlive)
-		setSendTimeout(s, cfg.FrameTimeout)
+		setSendTimeout(s, 2*cfg.FrameTimeout) // ours comes first, and has better words
 		c.raw = rawConn(s)
 	case *net.UnixConn:
+		s.SetWriteBuffer(unixWriteBuffer)
 		c.trusted = peerTrusted(s)
 		c.raw = rawConn(s)
 	}

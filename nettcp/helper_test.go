@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -108,6 +109,10 @@ func (cr carrier) pair(t testing.TB, o nettcp.Options) (client, server *nettcp.C
 		client.Close()
 		r.c.Close()
 	})
+	if co.TLS != nil { // until the handshake is done a server's Write waits
+		check(t, send(client, 0, nil))
+		expect(t, r.c, 0, nil)
+	}
 	return client, r.c
 }
 
@@ -135,21 +140,33 @@ func shortDir(t testing.TB) string {
 // certificate makes a server's and a client's settings that fit each other.
 func certificate(t testing.TB) (server, client *tls.Config) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	server, client, err := makeCertificate()
 	check(t, err)
+	return server, client
+}
+
+func makeCertificate() (server, client *tls.Config, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "hotline test"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	check(t, err)
+	if err != nil {
+		return nil, nil, err
+	}
 	cert, err := x509.ParseCertificate(der)
-	check(t, err)
+	if err != nil {
+		return nil, nil, err
+	}
 	roots := x509.NewCertPool()
 	roots.AddCert(cert)
 	server = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-	return server, &tls.Config{RootCAs: roots}
+	return server, &tls.Config{RootCAs: roots}, nil
 }
 
 func check(t testing.TB, err error) {
@@ -192,15 +209,17 @@ func readFull(c *nettcp.Conn, p []byte) error {
 	return nil
 }
 
+// noise is what patterns are cut from.
+var noise = func() []byte {
+	p := make([]byte, 1<<20)
+	mathrand.NewChaCha8([32]byte{}).Read(p)
+	return p
+}()
+
 // pattern is a payload that shows when it is mixed with another.
 func pattern(id uint64, n int) []byte {
-	p := make([]byte, n)
-	x := uint32(id)*2654435761 + 1
-	for i := range p {
-		x = x*1664525 + 1013904223
-		p[i] = byte(x >> 24)
-	}
-	return p
+	at := int((id * 0x9e3779b97f4a7c15) >> 45) // below 1<<19
+	return noise[at : at+n : at+n]
 }
 
 // expect receives a frame and compares it.

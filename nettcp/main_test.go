@@ -1,9 +1,19 @@
 package nettcp_test
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"hotline/internal/transporttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain runs the tests, or plays the part that a test gave to this process.
+func TestMain(m *testing.M) {
+	transporttest.Main(conformance...)
+	if part := os.Getenv(partVariable); part != "" {
+		os.Exit(play(part))
+	}
+	goleak.VerifyTestMain(m)
+}

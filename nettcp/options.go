@@ -17,7 +17,7 @@ const (
 	DefaultFrameTimeout     = 30 * time.Second
 	DefaultLinger           = time.Second
 	DefaultSocketMode       = fs.FileMode(0o600)
-	DefaultMaxFrame         = 64 << 10
+	DefaultMaxFrame         = 128 << 10
 )
 
 // Options says how connections behave. A nil *Options, like every zero field, means the defaults. It is read once, by
@@ -47,7 +47,7 @@ type Options struct {
 	SocketMode fs.FileMode
 
 	// MaxFrame is the most payload bytes of a frame written, from 4 KiB to 256 KiB; whatever the peer uses
-	// can be read. Smaller ones keep the waits of other calls short while a long message is sent. Default 64 KiB.
+	// can be read. Smaller ones keep the waits of other calls short while a long message is sent. Default 128 KiB.
 	MaxFrame int
 }
 

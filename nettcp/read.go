@@ -42,8 +42,11 @@ type reader struct {
 
 func (in *reader) init(c *Conn) { in.try = c.tryRead }
 
-// Ready reports whether bytes of the next frame are in the buffer. It never sleeps or asks the kernel.
-func (c *Conn) Ready() bool { return c.in.w > c.in.r && !c.over.Load() }
+// Ready reports whether the next frame is in the buffer, all of it. It never sleeps or asks the kernel.
+func (c *Conn) Ready() bool {
+	have := c.in.buf[c.in.r:c.in.w]
+	return len(have) >= wire.HeaderSize && len(have)-wire.HeaderSize >= wire.FrameLength(have) && !c.over.Load()
+}
 
 // Next waits for the next frame and returns its header. It returns [io.EOF] when the peer closed between two frames,
 // an error that wraps [io.ErrUnexpectedEOF] when it closed within one, a [*wire.ProtocolError] for a
@@ -192,7 +195,7 @@ var errAgain = errors.New("again")
 func (c *Conn) receiveOnce(p []byte) (n int, err error) {
 	in := &c.in
 	if c.raw != nil && c.session == nil {
-		in.p, in.slept = p, false
+		in.p, in.n, in.err, in.slept = p, 0, nil, false // raw.Read may fail without calling try
 		err = c.raw.Read(in.try)
 		n, in.p = in.n, nil
 		if err == nil {
@@ -296,6 +299,8 @@ func (c *Conn) readError(err error) error {
 		return c.errorf("the peer vanished in the middle of a frame: %w: %w", io.ErrUnexpectedEOF, err)
 	case peerGone(err):
 		return c.errorf("the peer vanished: %w", err)
+	case errors.Is(err, syscall.ETIMEDOUT):
+		return c.errorf("the peer does not answer: %w", err)
 	}
 	return c.errorf("read: %w", err)
 }

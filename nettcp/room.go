@@ -13,7 +13,7 @@ import (
 const (
 	smallFrame = 4 << 10 // the longest frame for which smallQueue holds
 	smallQueue = 1 << 20
-	largeQueue = 64 << 10
+	largeQueue = 128 << 10
 )
 
 // waiters are the callers who wait for room, in the order in which they came.

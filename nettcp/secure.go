@@ -35,7 +35,7 @@ func (s *cipherSocket) SetWriteDeadline(time.Time) error { return nil }
 
 // writeSecure is Write over TLS.
 func (c *Conn) writeSecure(stop link.Stop, h *wire.Header, metadata, payload []byte) error {
-	if c.handshake != nil && !await(c.handshake.done, stop) {
+	if c.handshake.running() && !await(c.handshake.done, stop) {
 		return link.ErrInterrupted
 	}
 	w := &c.out

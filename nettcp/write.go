@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"hotline/internal/link"
@@ -99,6 +100,7 @@ func (c *Conn) queue(stop link.Stop, h *wire.Header, metadata, payload []byte) (
 	}
 	if !w.busy {
 		w.queued -= size
+		w.grantLocked()
 		return false, nil
 	}
 	if w.next == nil {
@@ -277,6 +279,8 @@ func (c *Conn) writeFailed(err error) error {
 	switch {
 	case peerGone(err):
 		err = c.lose(c.errorf("write: the peer has gone: %w", err))
+	case errors.Is(err, syscall.ETIMEDOUT):
+		err = c.fail(c.errorf("write: the peer does not answer: %w", err))
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = c.fail(c.errorf("write: the peer took nothing for %v: %w", c.cfg.FrameTimeout, err))
 	default:

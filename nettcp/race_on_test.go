@@ -1,0 +1,5 @@
+//go:build race
+
+package nettcp_test
+
+const raceEnabled = true
