@@ -234,7 +234,7 @@ func TestIdleLinkSeesItsEnd(t *testing.T) {
 		p := newPair(t, func(ctx context.Context, c *link.Incoming) error {
 			switch c.Method {
 			case 1:
-				time.Sleep(30 * time.Millisecond) // longer than the watcher takes to go to sleep
+				time.Sleep(100 * time.Millisecond) // longer than the watcher takes to go to sleep
 			case 2:
 				<-ctx.Done()
 			}
@@ -247,7 +247,7 @@ func TestIdleLinkSeesItsEnd(t *testing.T) {
 		case "a long call":
 			call(ctx, p.client, 1, nil)
 		case "a cancelled call":
-			time.AfterFunc(30*time.Millisecond, cancel)
+			time.AfterFunc(100*time.Millisecond, cancel)
 			call(ctx, p.client, 2, nil)
 		}
 		cancel()

@@ -43,8 +43,7 @@ func (s *stream) ready() bool {
 		return false
 	}
 	s.peekLocked(head[:])
-	h, err := wire.ParseHeader(head[:])
-	return err != nil || s.n >= len(head)+int(h.Length)
+	return s.n-len(head) >= wire.FrameLength(head[:])
 }
 
 func (s *stream) peekLocked(p []byte) {

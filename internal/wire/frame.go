@@ -117,6 +117,10 @@ func ParseHeader(b []byte) (Header, error) {
 	return h, h.check()
 }
 
+// FrameLength returns the length of the payload that the header at the start of b announces. It checks nothing: it is for
+// asking whether a frame has come whole.
+func FrameLength(b []byte) int { return int(binary.LittleEndian.Uint32(b[offLength:])) }
+
 // check reports what is wrong with a header in itself.
 func (h *Header) check() error {
 	if h.Kind < KindHello || h.Kind > KindBye {
