@@ -123,6 +123,9 @@ func (a address) withPort(t *target) (string, error) {
 	if _, _, err := net.SplitHostPort(a.place); err == nil {
 		return a.place, nil
 	}
+	if t.port == "" {
+		return "", fmt.Errorf("address %s has no port, and only the service's name is known: write %s://host:port", a, a.scheme)
+	}
 	if !registry.IsNumber(t.port) {
 		return "", fmt.Errorf("address %s has no port, and the service's port %q is not a number: write %s://host:port", a, t.port, a.scheme)
 	}

@@ -219,7 +219,8 @@ func (h *host) greet(conn link.Conn) {
 	o := *h.shared
 	o.MaxMessage, o.PeerMaxMessage, o.MaxInFlight = h.server.MaxMessage, int(min(peerMax, 1<<31-1)), h.server.MaxInFlight
 	o.Logger, o.Methods = h.server.Logger, h.service.slow
-	handler := &linkHandler{service: h.service, trusted: conn.Trusted() || h.server.TCPAllowInsecureSerialisation, via: conn.String()}
+	scheme, _, _ := strings.Cut(conn.String(), ":")
+	handler := &linkHandler{service: h.service, trusted: conn.Trusted() || h.server.TCPAllowInsecureSerialisation, via: scheme}
 	var l *link.Server
 	added := make(chan struct{})
 	l, err = link.NewServer(conn, handler, &o, func() {

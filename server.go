@@ -102,6 +102,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("hotline: %w", err)
 	}
+	if s.Logger == nil {
+		s.Logger = defaultLogger(settings != nil)
+	}
 	if settings != nil {
 		s.adopt(settings)
 		if settings.Mode == worker.Describe {
@@ -180,9 +183,6 @@ func (s *Server) begin() error {
 	s.MaxInFlight = orDefault(s.MaxInFlight, link.DefaultMaxInFlight)
 	s.HandshakeTimeout = orDefault(s.HandshakeTimeout, 10*time.Second)
 	s.DrainTimeout = orDefault(s.DrainTimeout, 10*time.Second)
-	if s.Logger == nil {
-		s.Logger = defaultLogger()
-	}
 	s.serving, s.stop, s.done = true, make(chan struct{}), make(chan struct{})
 	return nil
 }
@@ -281,10 +281,14 @@ func addresses(hosts []*host) []string {
 	return all
 }
 
-// defaultLogger writes for people, to standard error.
-func defaultLogger() *zerolog.Logger {
-	plain := !term.IsTerminal(int(os.Stderr.Fd())) || os.Getenv("NO_COLOR") != "" // no colours in files
-	l := zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.DateTime, NoColor: plain}).With().Timestamp().Logger()
+// defaultLogger writes for people, to standard error. A manager gives each line its time itself.
+func defaultLogger(managed bool) *zerolog.Logger {
+	w := zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.DateTime}
+	w.NoColor = !term.IsTerminal(int(os.Stderr.Fd())) || os.Getenv("NO_COLOR") != "" // no colours in files
+	if managed {
+		w.PartsExclude = []string{zerolog.TimestampFieldName}
+	}
+	l := zerolog.New(w).Level(zerolog.InfoLevel).With().Timestamp().Logger()
 	return &l
 }
 

@@ -172,7 +172,7 @@ func (s *service) isFor(t *target) bool {
 type linkHandler struct {
 	service *service
 	trusted bool   // the peer may send what needs trust
-	via     string // what the link is, for errors
+	via     string // what the link goes over, for errors
 }
 
 // Handle implements link.Handler.

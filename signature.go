@@ -99,10 +99,10 @@ func (s *signature) text(name string) string {
 		in = append(in, "context.Context")
 	}
 	for _, t := range s.args {
-		in = append(in, t.String())
+		in = append(in, typeText(t))
 	}
 	for _, t := range s.results {
-		out = append(out, t.String())
+		out = append(out, typeText(t))
 	}
 	if s.err {
 		out = append(out, "error")
@@ -115,4 +115,9 @@ func (s *signature) text(name string) string {
 		return text + " " + out[0]
 	}
 	return text + " (" + strings.Join(out, ", ") + ")"
+}
+
+// typeText writes a type as people do: package reflect writes any and []byte as what they stand for.
+func typeText(t reflect.Type) string {
+	return strings.NewReplacer("interface {}", "any", "[]uint8", "[]byte").Replace(t.String())
 }
