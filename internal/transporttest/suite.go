@@ -42,6 +42,7 @@ type Listener interface {
 // Run runs the suite for one transport: the call engine over it, in both directions, within one process and between
 // two. The test binary's TestMain must call [Main].
 func Run(t *testing.T, transport Transport) {
+	t.Run("contract", func(t *testing.T) { testContract(t, transport) })
 	t.Run("frames", func(t *testing.T) { testFrames(t, transport) })
 	for _, m := range meetings {
 		t.Run(m.name, func(t *testing.T) {
@@ -122,9 +123,9 @@ func testSizes(t *testing.T, p *pairing, special []int) {
 	}
 }
 
-// testLarge sends 100 MiB, and wants small calls to be answered meanwhile.
+// testLarge sends 100 MiB (less under the race detector), and wants small calls to be answered meanwhile.
 func testLarge(t *testing.T, p *pairing) {
-	data := pattern(100<<20, 7)
+	data := pattern(largeSize, 7)
 	done := make(chan error, 1)
 	go func() {
 		got, err := p.call(t.Context(), methodEcho, data)

@@ -1,0 +1,6 @@
+//go:build !race
+
+package transporttest
+
+// largeSize is the length of a large message.
+const largeSize = 100 << 20
