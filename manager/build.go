@@ -145,11 +145,7 @@ func (b *builder) build(ctx context.Context, index int, s *Service) (string, err
 		return "", err
 	}
 	if _, err := b.tool.run(ctx, home, "build", "-overlay", overlay, "-buildvcs=false", "-o", target, virtual); err != nil {
-		var said *toolError
-		if errors.As(err, &said) {
-			return "", fmt.Errorf("%s does not compile:\n%s%s", src.pkg.ImportPath, indent(said.output), mend(said.output))
-		}
-		return "", err
+		return "", compileError(src.pkg.ImportPath, filepath.Join(home, virtual), err)
 	}
 	return target, nil
 }
@@ -202,9 +198,22 @@ func writeOverlay(dir, home, typ string, text []byte) (overlay, virtual string, 
 	return overlay, "./" + virtual, os.WriteFile(overlay, data, 0o600)
 }
 
+// compileError says what the compiler said. generated is the directory that only the compiler sees.
+func compileError(importPath, generated string, err error) error {
+	var said *toolError
+	if !errors.As(err, &said) {
+		return err
+	}
+	output := strings.ReplaceAll(said.output, filepath.Join(generated, "main.go"), "the generated main.go")
+	return fmt.Errorf("%s does not compile:\n%s%s", importPath, indent(output), mend(output))
+}
+
 // mend says what to do about a compiler's words where that is plain and they do not say it.
 func mend(output string) string {
+	self := reflect.TypeFor[hotline.Server]().PkgPath()
 	switch {
+	case strings.Contains(output, "package "+self+" is not in std"), strings.Contains(output, "no required module provides package "+self+";"):
+		return fmt.Sprintf("\nThe package's module does not require %s: add it to that module's go.mod.", self)
 	case strings.Contains(output, "missing go.sum entry"), strings.Contains(output, "updates to go.mod needed"):
 		return "\nRun go mod tidy in that module."
 	case strings.Contains(output, "no space left on device"):

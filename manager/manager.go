@@ -242,7 +242,11 @@ func (m *Manager) serve(ctx context.Context, pools []*pool) {
 		p.awaitReady(ctx)
 	}
 	if ctx.Err() == nil {
-		m.say("ready: %s; stop with Ctrl-C", count(len(pools), "service section"))
+		services := 0
+		for _, p := range pools {
+			services += len(p.services)
+		}
+		m.say("ready: %s; stop with Ctrl-C", count(services, "service"))
 	}
 	<-ctx.Done()
 	m.say("stopping ...")

@@ -97,7 +97,13 @@ func (l *lab) run(c *Config, o Options) *running {
 	r.Manager = m
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- m.Run(ctx) }()
+	go func() {
+		err := m.Run(ctx)
+		if ctx.Err() == nil {
+			l.t.Errorf("Run returned before it was stopped: %v", err)
+		}
+		done <- err
+	}()
 	r.stop = sync.OnceValue(func() error {
 		cancel()
 		return <-done
@@ -241,7 +247,7 @@ func TestWorkers(t *testing.T) {
 	r.until("all ready", isReady)
 	r.out.has(t, "one: echo_serv 1.2.3 is ready on port "+port+", 3 workers", "json  PID() (int, error)", "worker's pid.",
 		"  go run ./cmd/hotline call echo_serv PID 1 '{}'\n", "  go run ./cmd/hotline describe echo_serv\n",
-		"two: other 1.2.3 is ready on port word, 1 worker\n", "ready: 2 service sections; stop with Ctrl-C",
+		"two: other 1.2.3 is ready on port word, 1 worker\n", "ready: 2 services; stop with Ctrl-C",
 		"output: "+filepath.Join(l.path, "logs", "one.log"))
 	pids := map[int]bool{}
 	for _, s := range r.Status() {
@@ -332,7 +338,7 @@ func TestOrderOfStartAndStop(t *testing.T) {
 	config := l.config("[defaults]\nlog_dir = logs\n[first]\nbinary = %s\nwait_until_completed = true\n[second]\nbinary = %s\n",
 		l.program("serve", "a", "1"), l.program("serve", "b", "2"))
 	r := l.run(config, Options{})
-	r.until("both ready", isReady)
+	r.out.has(t, "first: a 1.2.3 is ready", "second: b 1.2.3 is ready")
 	if out := r.out.String(); strings.Index(out, "first: a 1.2.3 is ready") > strings.Index(out, "second: b 1.2.3 is ready") {
 		t.Errorf("second was ready before first:\n%s", out)
 	}
@@ -375,8 +381,7 @@ func TestNextSectionWaits(t *testing.T) {
 
 func TestStubbornWorkerIsKilled(t *testing.T) {
 	l := newLab(t)
-	r := l.run(l.config("[one]\nbinary = %s\n[two]\nbinary = %s\n", l.program("stubborn", "a", "1"), l.program("deaf", "b", "2")),
-		Options{DrainTimeout: 200 * time.Millisecond})
+	r := l.run(l.config("[one]\nbinary = %s\n", l.program("stubborn", "a", "1")), Options{DrainTimeout: 200 * time.Millisecond})
 	r.until("ready", isReady)
 	pid := r.Status()[0].Workers[0].PID
 	r.stop()
@@ -384,7 +389,11 @@ func TestStubbornWorkerIsKilled(t *testing.T) {
 		t.Errorf("worker %d has not ended", pid)
 	}
 	r.out.has(t, "one: worker 1 did not stop within 200ms and was killed")
-	if strings.Contains(r.out.String(), "two: worker 1 did not stop") {
+	// A program that does not watch its control channel is asked by SIGTERM, too.
+	r = l.run(l.config("[two]\nbinary = %s\n", l.program("deaf", "b", "2")), Options{DrainTimeout: patience})
+	r.until("ready", isReady)
+	r.stop()
+	if strings.Contains(r.out.String(), "was killed") {
 		t.Error("the one that obeys SIGTERM was killed")
 	}
 }

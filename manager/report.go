@@ -1,7 +1,6 @@
 package manager
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -37,14 +36,16 @@ func (p *pool) reportService(b *strings.Builder, s *ServiceStatus) {
 		}
 	}
 	table.Flush()
-	if example := p.manager.options.Example; example != nil {
-		for i := range s.Methods {
-			if arguments, ok := example(&s.Methods[i]); ok {
-				fmt.Fprintf(b, "  %s call %s %s%s\n", p.manager.options.CommandName, p.manager.callName(s), s.Methods[i].Name, arguments)
-			}
+	command, name := p.manager.options.CommandName, p.manager.callName(s)
+	fmt.Fprintf(b, "  to call it:\n    %s describe %s\n", command, name)
+	if p.manager.options.Example == nil {
+		return
+	}
+	for i := range s.Methods {
+		if arguments, ok := p.manager.options.Example(&s.Methods[i]); ok {
+			fmt.Fprintf(b, "    %s call %s %s%s\n", command, name, clean(s.Methods[i].Name), clean(arguments))
 		}
 	}
-	fmt.Fprintf(b, "  %s describe %s\n", p.manager.options.CommandName, p.manager.callName(s))
 }
 
 // callName returns what a service is called by: its name, with its major number where two versions are served.
@@ -59,5 +60,5 @@ func (m *Manager) callName(s *ServiceStatus) string {
 			}
 		}
 	}
-	return cmp.Or(s.Name, s.Port)
+	return s.Name
 }
