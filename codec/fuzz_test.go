@@ -132,7 +132,8 @@ func FuzzDecodeJSON(f *testing.F) {
 	for _, s := range []string{
 		`[]`, `[1]`, `[1,"a",null]`, `[{"a":[1,{"b":2.5e3}],"B":"AQI=","C":{"x":-1},"E":{"K":5}}]`, `["\u00e9\n"]`, `[[[[]]]]`,
 		` [ 1 , { } ] `, `[1e400]`, `["2024-01-02T03:04:05.6Z"]`, `[`, `[1}`, `[{"D":[{},{}]}]`,
-		`["` + strings.Repeat("a", 100) + `"]`, "[" + strings.Repeat("[", 65) + strings.Repeat("]", 65) + "]", `[[0,0,0],[null]]`, `[-0]`, `[01]`,
+		`["` + strings.Repeat("a", 100) + `"]`, "[" + strings.Repeat("[", 65) + strings.Repeat("]", 65) + "]",
+		`[[0,0,0],[null]]`, `[-0]`, `[01]`,
 	} {
 		f.Add([]byte(s))
 	}
