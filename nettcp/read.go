@@ -30,6 +30,7 @@ type reader struct {
 
 	handshakeBy time.Time     // when the first frame has to be read; zero when it was, and on dialled connections
 	waited      time.Duration // how long the present frame has kept us waiting
+	lastUntil   time.Time     // when the end of a stream whose peer has gone must have come; zero while it has not
 	since       time.Time     // when the present wait within a frame began; zero outside of one
 
 	reading sync.Mutex            // held while a goroutine is in the socket's read: Close waits for it to leave
@@ -224,8 +225,10 @@ func (c *Conn) beforeSleep() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.cause != nil:
+	case c.over.Load(), c.cause != nil && c.raw != nil && c.session == nil:
 		return c.cause
+	case c.cause != nil:
+		return c.beforeLastSleep()
 	case c.interrupted:
 		c.interrupted = false
 		return link.ErrInterrupted
@@ -242,6 +245,22 @@ func (c *Conn) beforeSleep() error {
 		return nil
 	}
 	return stalled
+}
+
+// beforeLastSleep is beforeSleep when the peer has gone. A stream tells what has come only to one who waits for it; behind that
+// is its end, so there is not much of a wait. The caller holds mu.
+func (c *Conn) beforeLastSleep() error {
+	in := &c.in
+	now := time.Now()
+	if in.lastUntil.IsZero() {
+		in.lastUntil = now.Add(c.cfg.Linger)
+	}
+	if !now.Before(in.lastUntil) {
+		return c.cause
+	}
+	c.sock.SetReadDeadline(in.lastUntil)
+	c.armed = in.lastUntil
+	return nil
 }
 
 // deadline returns until when the reader may sleep, and what it means if that has passed.

@@ -3,6 +3,7 @@ package nettcp
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync/atomic"
 	"time"
@@ -56,6 +57,9 @@ func (c *Conn) writeSecure(stop link.Stop, h *wire.Header, metadata, payload []b
 	w.busy = w.busy || lead
 	w.mu.Unlock()
 	if err != nil {
+		if cause := c.failure(); cause != nil {
+			return cause // and no end: what a peer sent before it went is still read
+		}
 		return c.fail(c.errorf("write: %w", err))
 	}
 	if lead {
@@ -91,6 +95,9 @@ func (c *Conn) queueCipher(p []byte) (int, error) {
 	defer w.mu.Unlock()
 	if w.broken {
 		return 0, w.err
+	}
+	if w.queued > 4*smallQueue { // frames can't come to so much: the peer asks for new keys and takes none
+		return 0, errors.New("the peer makes TLS answer and does not read")
 	}
 	if w.next == nil {
 		w.next = c.cfg.buffer()

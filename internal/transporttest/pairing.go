@@ -56,18 +56,19 @@ type pairing struct {
 
 // meetings are the ways in which a client here meets a server.
 var meetings = []struct {
-	name string
-	meet func(*testing.T, Transport) *pairing
+	name   string
+	remote bool // the server is in another process
+	meet   func(*testing.T, Transport) *pairing
 }{
-	{"dialer calls", func(t *testing.T, transport Transport) *pairing {
+	{"dialer calls", false, func(t *testing.T, transport Transport) *pairing {
 		near, far := connect(t, transport)
 		return meetHere(t, near, far)
 	}},
-	{"acceptor calls", func(t *testing.T, transport Transport) *pairing {
+	{"acceptor calls", false, func(t *testing.T, transport Transport) *pairing {
 		near, far := connect(t, transport)
 		return meetHere(t, far, near)
 	}},
-	{"dialer calls another process", func(t *testing.T, transport Transport) *pairing {
+	{"dialer calls another process", true, func(t *testing.T, transport Transport) *pairing {
 		p, address := startPeer(t, transport, roleListenServe, "")
 		ctx, cancel := context.WithTimeout(t.Context(), Patience)
 		defer cancel()
@@ -78,7 +79,7 @@ var meetings = []struct {
 		p.begin(t, conn)
 		return p
 	}},
-	{"acceptor calls another process", func(t *testing.T, transport Transport) *pairing {
+	{"acceptor calls another process", true, func(t *testing.T, transport Transport) *pairing {
 		ln := listen(t, transport)
 		p, _ := startPeer(t, transport, roleDialServe, ln.Addr())
 		conn, err := ln.Accept()

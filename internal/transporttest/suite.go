@@ -28,6 +28,9 @@ type Transport struct {
 	// Dial connects to what Listener.Addr said, in this process or another one.
 	Dial func(ctx context.Context, address string) (link.Conn, error)
 
+	// OneProcess says that both ends must be in this process.
+	OneProcess bool
+
 	// Sizes are message sizes that are special for this transport, such as those of its ring, in bytes.
 	Sizes []int
 }
@@ -45,6 +48,9 @@ func Run(t *testing.T, transport Transport) {
 	t.Run("contract", func(t *testing.T) { testContract(t, transport) })
 	t.Run("frames", func(t *testing.T) { testFrames(t, transport) })
 	for _, m := range meetings {
+		if m.remote && transport.OneProcess {
+			continue
+		}
 		t.Run(m.name, func(t *testing.T) {
 			t.Run("sizes", func(t *testing.T) { testSizes(t, m.meet(t, transport), transport.Sizes) })
 			t.Run("large", func(t *testing.T) { testLarge(t, m.meet(t, transport)) })
@@ -58,6 +64,9 @@ func Run(t *testing.T, transport Transport) {
 		})
 	}
 	t.Run("closed before the handshake", func(t *testing.T) { testBeforeHandshake(t, transport) })
+	if transport.OneProcess {
+		return
+	}
 	t.Run("client in another process", func(t *testing.T) { testRemoteClient(t, transport) })
 	t.Run("client killed", func(t *testing.T) { testClientKilled(t, transport) })
 }
