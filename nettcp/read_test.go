@@ -1,12 +1,14 @@
 package nettcp_test
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -273,6 +275,90 @@ func TestInterruptStorm(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestInterruptedPeerStalls finds out that a peer stalls, though no wait for it is ever long.
+func TestInterruptedPeerStalls(t *testing.T) {
+	eachRaw(t, nettcp.Options{FrameTimeout: 50 * time.Millisecond}, func(t *testing.T, sock net.Conn, c *nettcp.Conn) {
+		_, err := sock.Write(bytesOf(1, pattern(1, 100))[:50])
+		check(t, err)
+		r := &resumable{c: c}
+		for err = r.run(); errors.Is(err, link.ErrInterrupted) || err == nil; err = r.run() {
+			time.AfterFunc(time.Millisecond, c.Interrupt)
+		}
+		if !strings.Contains(err.Error(), "peer stalled") {
+			t.Errorf("got %v, want that the peer stalled", err)
+		}
+	})
+}
+
+// TestInterruptWithinRecords interrupts the wait for TLS records that come in pieces.
+func TestInterruptWithinRecords(t *testing.T) {
+	l, _, address, o := carriers[3].open(t, nettcp.Options{})
+	defer l.Close()
+	relay, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	defer relay.Close()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		near, err := relay.Accept()
+		if err != nil {
+			return
+		}
+		far, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		wg.Go(func() { chop(near, far) })
+		chop(far, near)
+	})
+	const frames = 100
+	wg.Go(func() {
+		client, err := nettcp.Dial(context.Background(), "tcp", relay.Addr().String(), &o)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for i := range uint64(frames) {
+			if err := send(client, i, pattern(i, int(i*i))); err != nil {
+				t.Error(err)
+			}
+		}
+		client.Close()
+	})
+	server, err := l.Accept()
+	check(t, err)
+	defer server.Close()
+	r := &resumable{c: server}
+	for i := range uint64(frames) {
+		server.Interrupt()
+		err := r.run()
+		for errors.Is(err, link.ErrInterrupted) {
+			time.AfterFunc(50*time.Microsecond, server.Interrupt)
+			err = r.run()
+		}
+		check(t, err)
+		if r.h.ID != i || string(r.p) != string(pattern(i, int(i*i))) {
+			t.Fatalf("frame %d came, want %d, or its payload is another", r.h.ID, i)
+		}
+	}
+}
+
+// chop copies from one connection to the other in pieces that fit nothing.
+func chop(to, from net.Conn) {
+	defer to.Close()
+	buf := make([]byte, 777)
+	for {
+		n, err := from.Read(buf)
+		if err != nil {
+			return
+		}
+		if _, err := to.Write(buf[:n]); err != nil {
+			return
+		}
+	}
 }
 
 func TestPeerEnds(t *testing.T) {

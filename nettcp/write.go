@@ -81,6 +81,7 @@ func (c *Conn) Write(stop link.Stop, h *wire.Header, metadata, payload []byte) e
 	c.writeNow()
 	w.mu.Lock()
 	if w.took == wire.HeaderSize+size && w.next == nil && w.err == nil {
+		w.bufs[1], w.bufs[2] = nil, nil // the caller's memory
 		w.busy = false
 		w.mu.Unlock()
 		return nil
