@@ -2,6 +2,7 @@ package manager
 
 import (
 	"fmt"
+	"go/doc"
 	"strings"
 	"text/tabwriter"
 
@@ -31,8 +32,8 @@ func (p *pool) reportService(b *strings.Builder, s *ServiceStatus) {
 	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	for _, m := range s.Methods {
 		fmt.Fprintf(table, "    %s\t%s\n", clean(m.Codec), clean(m.Signature))
-		for line := range strings.Lines(strings.TrimSpace(m.Doc)) {
-			fmt.Fprintf(table, "    \t    %s\n", strings.ReplaceAll(clean(strings.TrimRight(line, "\n")), "\t", "    "))
+		if about := new(doc.Package).Synopsis(m.Doc); about != "" { // describe shows the whole comment
+			fmt.Fprintf(table, "    \t    %s\n", clean(about))
 		}
 	}
 	table.Flush()

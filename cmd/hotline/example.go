@@ -15,6 +15,9 @@ const maxExample = 160
 
 // exampleArguments returns words that m takes, ready for a shell; ok is false where they would be too long.
 func exampleArguments(m *hotline.MethodInfo) (words string, ok bool) {
+	if words, ok := documentedArguments(m); ok {
+		return words, true
+	}
 	types, exact, err := shape.Types(m.Arguments)
 	if err != nil {
 		return "", false
@@ -29,6 +32,22 @@ func exampleArguments(m *hotline.MethodInfo) (words string, ok bool) {
 		b.WriteString(" " + quote(word))
 	}
 	return b.String(), true
+}
+
+// documentedArguments returns the words of the first line of m's doc comment that is a call of it:
+// "hotline call SERVICE METHOD WORDS", as the author would type it.
+func documentedArguments(m *hotline.MethodInfo) (words string, ok bool) {
+	for line := range strings.Lines(m.Doc) {
+		rest, ok := strings.CutPrefix(strings.TrimSpace(line), "hotline call ")
+		if !ok {
+			continue
+		}
+		_, rest, _ = strings.Cut(rest, " ") // the service
+		if name, words, _ := strings.Cut(rest, " "); name == m.Name && len(words) <= maxExample {
+			return strings.TrimRight(" "+words, " "), true
+		}
+	}
+	return "", false
 }
 
 // sampler makes values that look like something: 1, 2, 3 for numbers, hello for texts.

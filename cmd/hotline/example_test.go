@@ -32,3 +32,17 @@ func TestExampleArguments(t *testing.T) {
 		}
 	}
 }
+
+func TestDocumentedExample(t *testing.T) {
+	for _, c := range []struct{ doc, want string }{
+		{"Sum adds.", " 1 2"},
+		{"Sum adds.\n\n\thotline call adder Sum 20 3\n", " 20 3"},
+		{"Sum adds.\n\n\thotline call adder Product 20 3\n", " 1 2"},
+		{"hotline call adder Sum", ""},
+	} {
+		got, ok := exampleArguments(&hotline.MethodInfo{Name: "Sum", Arguments: "(int,int)", Codec: "msgpack", Doc: c.doc})
+		if got != c.want || !ok {
+			t.Errorf("with the comment %q: got %q, %v, want %q", c.doc, got, ok, c.want)
+		}
+	}
+}
