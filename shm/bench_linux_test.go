@@ -2,7 +2,9 @@ package shm_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"hotline/internal/link"
 	"hotline/shm"
@@ -21,9 +23,11 @@ func BenchmarkPingPong(b *testing.B) {
 func pingPong(b *testing.B, conn *shm.Conn, size int) {
 	payload := make([]byte, size)
 	h := call(1, size)
+	took := make([]time.Duration, 0, 1<<20)
 	b.SetBytes(int64(2 * size))
 	b.ReportAllocs()
 	for b.Loop() {
+		start := time.Now()
 		if err := conn.Write(link.Stop{}, h, nil, payload); err != nil {
 			b.Fatal(err)
 		}
@@ -34,5 +38,11 @@ func pingPong(b *testing.B, conn *shm.Conn, size int) {
 		if err := readAll(conn, payload); err != nil {
 			b.Fatal(err)
 		}
+		if len(took) < cap(took) {
+			took = append(took, time.Since(start))
+		}
 	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2]), "p50-ns")
+	b.ReportMetric(float64(took[len(took)*99/100]), "p99-ns")
 }

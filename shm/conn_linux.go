@@ -23,6 +23,9 @@ const (
 	stateEnded             // Close or a failure: nothing works any more, and Conn.cause says why
 )
 
+// wokenFactor is how much longer a wait for a peer may be that was asleep: waking costs 40 to 100 µs.
+const wokenFactor = 5
+
 var (
 	noDeadline time.Time
 	longAgo    = time.Unix(1, 0)
@@ -56,6 +59,8 @@ type Conn struct {
 
 	in          source
 	spin        spin.Waiter // of Ready
+	wokenSpin   spin.Waiter // of Ready after the peer had to be woken
+	rang        atomic.Bool // the peer's doorbell was rung since Ready last waited
 	asleep      atomic.Bool // Next is in its bed, or on the way to it
 	interrupted atomic.Bool // by Interrupt, and not yet noticed
 	readyFn     func() bool // in.ready, made a func once
@@ -77,7 +82,7 @@ func newConn(path string, p parts, s settings, agree func(in, out *window) error
 	c := &Conn{
 		name: addr(path), trusted: p.trusted, sock: p.sock,
 		over: make(chan struct{}), done: make(chan struct{}),
-		spin: spin.NewWaiter(s.spin, s.maxSpin),
+		spin: spin.NewWaiter(s.spin, s.maxSpin), wokenSpin: spin.NewWaiter(s.spin, wokenFactor*s.maxSpin),
 	}
 	defer func() {
 		if err != nil {
@@ -124,8 +129,17 @@ func newConn(path string, p parts, s settings, agree func(in, out *window) error
 }
 
 // Ready reports whether a frame has been published, or Next would fail at once. It may spin before it says no.
+//
+// A peer that we have just woken needs some time before it can answer. Were the wait for it no longer than others, we
+// would be asleep when the answer comes, the peer would have given up by the time that we are awake, and a
+// conversation that has fallen asleep once would go on from sleep to sleep.
 func (c *Conn) Ready() bool {
-	ready := c.spin.Wait(c.readyFn)
+	w := &c.spin
+	if c.rang.Load() {
+		c.rang.Store(false)
+		w = &c.wokenSpin
+	}
+	ready := w.Wait(c.readyFn)
 	runtime.KeepAlive(c)
 	return ready || c.state.Load() != 0
 }

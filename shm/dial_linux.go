@@ -127,14 +127,14 @@ func receive(sock *net.UnixConn) (b []byte, fds []int, err error) {
 		got, parseErr := parseRights(space[:mSpace])
 		fds = append(fds, got...)
 		switch {
+		case errors.Is(err, io.EOF):
+			return nil, fds, fmt.Errorf("the listener closed the connection before it answered: %w", io.ErrUnexpectedEOF)
 		case err != nil:
 			return nil, fds, err
 		case parseErr != nil:
 			return nil, fds, parseErr
 		case flags&unix.MSG_CTRUNC != 0 || len(fds) > rendezvousFDs:
 			return nil, fds, wire.ProtocolErrorf("the listener sent more than %d descriptors", rendezvousFDs)
-		case m == 0:
-			return nil, fds, fmt.Errorf("the listener closed the connection before it answered: %w", io.ErrUnexpectedEOF)
 		}
 		n += m
 	}

@@ -14,14 +14,19 @@ import (
 	"hotline/internal/unixsock"
 )
 
-// maxMeetings is how many rendezvous a listener holds at once, connections included that nobody has accepted yet.
-const maxMeetings = 128
+const (
+	// maxMeetings is how many rendezvous a listener holds at once, connections included that nobody has accepted yet.
+	maxMeetings = 128
+
+	// crowdPatience is how long a rendezvous may last while others have to wait for its place.
+	crowdPatience = 500 * time.Millisecond
+)
 
 // Listener accepts connections at a unix socket. Its methods may be called at once.
 type Listener struct {
-	path string
-	s    settings
-	sock *net.UnixListener
+	path   string
+	s      settings
+	sock   *net.UnixListener
 	remove func() // takes the socket's file away
 
 	accepted chan *Conn
@@ -30,8 +35,14 @@ type Listener struct {
 	all      sync.WaitGroup
 
 	mu       sync.Mutex
-	err      error           // guarded by mu: why done is closed
-	meetings []*net.UnixConn // guarded by mu: those that have not come to terms, oldest first
+	err      error     // guarded by mu: why done is closed
+	meetings []meeting // guarded by mu: those that have not come to terms, oldest first
+}
+
+// meeting is a rendezvous under way.
+type meeting struct {
+	sock  *net.UnixConn
+	began time.Time
 }
 
 // Listen makes the rendezvous at path, and waits there for [Dial]. The socket that a dead listener has left is
@@ -95,8 +106,8 @@ func (l *Listener) end(err error) {
 	close(l.done)
 	l.remove() // before the socket is closed: until then nobody takes it for a dead one's
 	_ = l.sock.Close()
-	for _, sock := range l.meetings {
-		_ = sock.Close()
+	for _, m := range l.meetings {
+		_ = m.sock.Close()
 	}
 }
 
@@ -110,6 +121,10 @@ func (l *Listener) run() {
 		sock, err := l.sock.AcceptUnix()
 		if err == nil {
 			pause = time.Millisecond
+			if !l.admit(sock) {
+				_ = sock.Close()
+				return
+			}
 			l.all.Add(1)
 			go l.meet(sock)
 			continue
@@ -128,25 +143,28 @@ func (l *Listener) run() {
 	}
 }
 
-// takeSlot waits for leave to start a rendezvous. When there are too many the oldest that has not come to terms
-// is given up, so that silent clients can't keep others out.
+// takeSlot waits for leave to start a rendezvous. While there are too many, those that take long are given up, the oldest
+// first, so that silent clients can't keep others out.
 func (l *Listener) takeSlot() bool {
-	select {
-	case l.slots <- struct{}{}:
-		return true
-	default:
+	for {
+		select {
+		case l.slots <- struct{}{}:
+			return true
+		case <-l.done:
+			return false
+		case <-time.After(crowdPatience / 10):
+			l.giveUpOldest()
+		}
 	}
+}
+
+// giveUpOldest closes the oldest rendezvous, and all that have lasted as long, if it has had its time.
+func (l *Listener) giveUpOldest() {
 	l.mu.Lock()
-	if len(l.meetings) != 0 {
-		_ = l.meetings[0].Close()
+	defer l.mu.Unlock()
+	for len(l.meetings) != 0 && time.Since(l.meetings[0].began) > crowdPatience {
+		_ = l.meetings[0].sock.Close()
 		l.meetings = l.meetings[1:]
-	}
-	l.mu.Unlock()
-	select {
-	case l.slots <- struct{}{}:
-		return true
-	case <-l.done:
-		return false
 	}
 }
 
@@ -154,10 +172,6 @@ func (l *Listener) takeSlot() bool {
 func (l *Listener) meet(sock *net.UnixConn) {
 	defer l.all.Done()
 	defer func() { <-l.slots }()
-	if !l.admit(sock) {
-		_ = sock.Close()
-		return
-	}
 	c, err := l.agree(sock)
 	l.forget(sock)
 	if err != nil {
@@ -171,14 +185,14 @@ func (l *Listener) meet(sock *net.UnixConn) {
 	}
 }
 
-// admit notes a rendezvous that has begun, unless the listener has ended.
+// admit notes a rendezvous that begins, unless the listener has ended.
 func (l *Listener) admit(sock *net.UnixConn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
 		return false
 	}
-	l.meetings = append(l.meetings, sock)
+	l.meetings = append(l.meetings, meeting{sock, time.Now()})
 	return true
 }
 
@@ -186,14 +200,16 @@ func (l *Listener) admit(sock *net.UnixConn) bool {
 func (l *Listener) forget(sock *net.UnixConn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if i := slices.Index(l.meetings, sock); i >= 0 {
-		l.meetings = slices.Delete(l.meetings, i, i+1)
-	}
+	l.meetings = slices.DeleteFunc(l.meetings, func(m meeting) bool { return m.sock == sock })
 }
 
 // agree is the listener's part of the rendezvous.
 func (l *Listener) agree(sock *net.UnixConn) (*Conn, error) {
 	if err := sock.SetDeadline(time.Now().Add(l.s.handshake)); err != nil {
+		return nil, err
+	}
+	var b [requestSize]byte
+	if _, err := io.ReadFull(sock, b[:]); err != nil { // descriptors that a client sends are dropped by the kernel
 		return nil, err
 	}
 	uid, err := peerUID(sock)
@@ -202,10 +218,6 @@ func (l *Listener) agree(sock *net.UnixConn) (*Conn, error) {
 	}
 	if l.s.allowUID != nil && !l.s.allowUID(uid) {
 		return nil, refuse(sock, fmt.Errorf("user %d is not allowed here", uid))
-	}
-	var b [requestSize]byte
-	if _, err := io.ReadFull(sock, b[:]); err != nil { // descriptors that a client sends are dropped by the kernel
-		return nil, err
 	}
 	r, err := parseRequest(b[:])
 	var version *versionError

@@ -50,12 +50,21 @@ func play(role, path string) error {
 		}
 		select {} // to be killed
 	}
-	conn, err := shm.Dial(context.Background(), path, nil)
+	var opts shm.Options
+	if role == "dawdling echo" {
+		opts.MaxSpin = -1
+	}
+	conn, err := shm.Dial(context.Background(), path, &opts)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	switch role {
+	case "dawdling echo": // send the headers back, without haste
+		if err := dawdlingEcho(conn, 2); err != io.EOF {
+			return err
+		}
+		return nil
 	case "echo": // send everything back
 		if err := echo(conn); err != io.EOF {
 			return err
@@ -80,10 +89,11 @@ func play(role, path string) error {
 // echo sends back every frame until an error comes.
 func echo(conn link.Conn) error {
 	buf := make([]byte, wire.MaxFramePayload)
+	var h wire.Header // escapes, once
 	for {
 		conn.Ready()
-		h, err := conn.Next()
-		if err != nil {
+		var err error
+		if h, err = conn.Next(); err != nil {
 			return err
 		}
 		if err := readAll(conn, buf[:h.Length]); err != nil {

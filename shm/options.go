@@ -37,7 +37,8 @@ type Options struct {
 	// HandshakeTimeout bounds the rendezvous; zero is DefaultHandshakeTimeout.
 	HandshakeTimeout time.Duration
 
-	// MaxSpin is the longest that a wait may poll before it sleeps; zero is spin.DefaultMax, less than zero is never.
+	// MaxSpin is the longest that a wait may poll before it sleeps, or five times that where the peer had to be
+	// woken first; zero is spin.DefaultMax, less than zero is never.
 	MaxSpin time.Duration
 
 	// Spin is shared by connections that are to share one allowance of spinning, normally all of a process. Nil gives
@@ -80,6 +81,9 @@ func (o *Options) settings() (settings, error) {
 	}
 	if s.handshake == 0 {
 		s.handshake = DefaultHandshakeTimeout
+	}
+	if s.maxSpin == 0 {
+		s.maxSpin = spin.DefaultMax
 	}
 	if s.spin == nil {
 		s.spin = spin.NewGroup(spin.CPUs())

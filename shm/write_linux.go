@@ -52,6 +52,7 @@ func (c *Conn) Write(stop link.Stop, h *wire.Header, metadata, payload []byte) e
 	wake := o.publish(span)
 	o.mu.Unlock()
 	if wake {
+		c.rang.Store(true)
 		c.bell.ring()
 	}
 	runtime.KeepAlive(c)

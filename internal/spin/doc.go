@@ -5,6 +5,6 @@
 // spinning pays there. With fewer than two usable CPUs nothing spins, because the peer could not run meanwhile.
 //
 // A wait has two phases. The tight one polls with a CPU's pause instruction between looks, for a microsecond or two: a
-// peer that is running answers in that time. The yielding one gives way to other goroutines and other processes
-// between looks, until the budget is spent. Both ends of a link wait in the same way, so that neither starves the other.
+// peer that is running answers in that time. The yielding one gives way to other goroutines between looks, until the
+// budget is spent. Both ends of a link wait in the same way, so that neither starves the other.
 package spin

@@ -4,10 +4,14 @@ import (
 	"time"
 )
 
-// The shape of a wait. Where a look costs a nanosecond and a pause some tens of them (it differs tenfold between CPUs), the
-// tight phase is one to two microseconds long.
+// The shape of a wait. A look costs a nanosecond and a pause some tens of them (it differs tenfold between CPUs), which makes the
+// tight phase one to two microseconds long.
+//
+// The yielding phase gives way to goroutines and not to processes: where the scheduler of the kernel has put both ends
+// of a link on one CPU, sched_yield in both keeps them there for good, at 6 µs a turn with an idle CPU
+// beside them, and where something else wants the CPU it costs a whole time slice of 4 ms. Sleeping ends both.
 const (
-	tightLooks  = 24  // polls of the tight phase
+	tightLooks  = 48  // polls of the tight phase
 	tightPauses = 1   // pause instructions between two of them
 	yieldLooks  = 4   // polls between two yields
 	missFull    = 256 // the miss rate when every recent wait outlasted the budget
@@ -71,7 +75,6 @@ func (w *Waiter) waitSlow(ready func() bool) bool {
 	}
 	defer w.group.leave()
 	for start := time.Now(); time.Since(start) < w.max; {
-		yield()
 		for range yieldLooks {
 			if ready() {
 				w.miss = 0 // a spin that had to be long and paid: keep doing it

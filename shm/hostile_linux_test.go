@@ -1,0 +1,222 @@
+package shm_test
+
+import (
+	"errors"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"hotline/internal/link"
+	"hotline/internal/wire"
+	"hotline/shm"
+)
+
+// checkHostileEnd fails the test unless err is what a connection with a hostile peer may end with.
+func checkHostileEnd(t *testing.T, what string, err error) {
+	t.Helper()
+	var protocol *wire.ProtocolError
+	if !errors.As(err, &protocol) && err != io.EOF && !errors.Is(err, shm.ErrPeerGone) {
+		t.Errorf("%s with a hostile peer: %v, want a protocol error or the peer's end", what, err)
+	}
+}
+
+// TestHostileMemory: a peer scribbles over everything that it can write, while frames go both ways. The
+// connection goes on or ends with an error.
+func TestHostileMemory(t *testing.T) {
+	for seed := range uint64(60) {
+		server, hostile := pair(t, &shm.Options{RingSize: shm.MinRingSize, MaxSpin: -1})
+		var wg sync.WaitGroup
+		wg.Go(func() { // the victim's reader
+			buf := make([]byte, wire.MaxFramePayload)
+			for {
+				h, err := server.Next()
+				if err != nil {
+					checkHostileEnd(t, "Next", err)
+					return
+				}
+				if err := readAll(server, buf[:h.Length]); err != nil {
+					checkHostileEnd(t, "Read", err)
+					return
+				}
+			}
+		})
+		wg.Go(func() { // the victim's writer
+			p := make([]byte, server.MaxFrame())
+			for i := 0; ; i++ {
+				if err := write(server, 1, p[:i*97%len(p)]); err != nil {
+					checkHostileEnd(t, "Write", err)
+					return
+				}
+			}
+		})
+		wg.Go(func() { // the peer reads so that the victim writes on, until its own view is broken
+			_ = echoInto(hostile)
+		})
+		scribble(hostile, seed)
+		within(t, "ending a connection with a hostile peer", func() {
+			_ = hostile.Close()
+			wg.Wait()
+		})
+		_ = server.Close()
+	}
+}
+
+// echoInto reads until an error comes.
+func echoInto(conn *shm.Conn) error {
+	buf := make([]byte, wire.MaxFramePayload)
+	for {
+		h, err := conn.Next()
+		if err != nil {
+			return err
+		}
+		if err := readAll(conn, buf[:h.Length]); err != nil {
+			return err
+		}
+	}
+}
+
+// scribble writes nonsense, some of it plausible, to a connection's memory.
+func scribble(conn *shm.Conn, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 3))
+	in, out := conn.Words()
+	inRing, outRing := conn.Memory()
+	p := make([]byte, 40)
+	for range 300 {
+		n := random.Uint64() >> random.IntN(64)
+		if random.IntN(2) == 0 {
+			n &^= 63
+		}
+		switch random.IntN(int(8 + seed%8)) { // some seeds are mostly about the rings
+		case 0:
+			out.SetTail(n)
+		case 1:
+			in.SetHead(n)
+		case 2:
+			out.SetWant(n)
+			in.SetWant(n)
+		case 3:
+			in.SetAsleep(uint32(n))
+			out.SetAsleep(uint32(n))
+		case 4:
+			out.SetTail(out.Tail() + n%8*64)
+		case 5:
+			in.SetHead(in.Head() + n%8*64)
+		case 6:
+			_ = conn.Write(giveUp, call(n, len(p)), nil, p)
+		default:
+			ring := outRing
+			if n&64 != 0 {
+				ring = inRing
+			}
+			at := random.IntN(len(ring)/64) * 64
+			call(n, int(n%100)).Put(ring[at:])
+			ring[random.IntN(len(ring))] = byte(n >> 8)
+		}
+	}
+}
+
+// giveUp never waits for room.
+var giveUp = func() link.Stop {
+	done := make(chan struct{})
+	close(done)
+	return link.Stop{Done: done}
+}()
+
+// TestHostileWords: single wrong words, at rest, end the connection with a protocol error; on the side that reads them.
+func TestHostileWords(t *testing.T) {
+	for name, spoil := range map[string]func(hostile *shm.Conn){
+		"a tail beyond the ring": func(c *shm.Conn) { _, out := c.Words(); out.SetTail(1 << 40) },
+		"a tail within a line":   func(c *shm.Conn) { _, out := c.Words(); out.SetTail(1) },
+		"a tail without a frame": func(c *shm.Conn) { _, out := c.Words(); out.SetTail(64) },
+		"a tail that went back":  func(c *shm.Conn) { _, out := c.Words(); out.SetTail(^uint64(63)) },
+		"half a frame":           func(c *shm.Conn) { _, out := c.Words(); _, ring := c.Memory(); call(1, 100).Put(ring); out.SetTail(64) },
+	} {
+		server, hostile := pair(t, nil)
+		spoil(hostile)
+		var protocol *wire.ProtocolError
+		_, err := server.Next()
+		if !errors.As(err, &protocol) {
+			t.Errorf("Next with %s: %v, want a protocol error", name, err)
+		}
+		if again := write(server, 1, nil); again != err {
+			t.Errorf("Write after it: %v, want the same error", again)
+		}
+		if _, again := server.Next(); again != err {
+			t.Errorf("Next after it: %v, want the same error", again)
+		}
+		within(t, "the peer, which is told", func() {
+			if _, err := hostile.Next(); err != io.EOF {
+				t.Errorf("the peer's Next: %v, want %v", err, io.EOF)
+			}
+		})
+	}
+	for name, head := range map[string]uint64{"beyond the tail": 1 << 30, "within a line": 1, "that went back": ^uint64(63)} {
+		server, hostile := pair(t, &shm.Options{RingSize: shm.MinRingSize})
+		fillRing(t, server, 1000)
+		in, _ := hostile.Words()
+		in.SetHead(head)
+		var protocol *wire.ProtocolError
+		err := write(server, 1, make([]byte, 1000))
+		if !errors.As(err, &protocol) {
+			t.Errorf("Write with a head %s: %v, want a protocol error", name, err)
+		}
+		if _, again := server.Next(); again != err {
+			t.Errorf("Next after it: %v, want the same error", again)
+		}
+	}
+}
+
+// TestHostileSocket: unknown messages on the socket end the connection, and a flood of known ones does nothing.
+func TestHostileSocket(t *testing.T) {
+	server, hostile := pair(t, nil)
+	for range 10000 {
+		if err := hostile.Send([]byte("ssssssss")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := write(hostile, 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	next(t, server)
+	if err := hostile.Send([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	var protocol *wire.ProtocolError
+	if _, err := server.Next(); !errors.As(err, &protocol) {
+		t.Errorf("Next after an unknown message: %v, want a protocol error", err)
+	}
+}
+
+// TestHostileDoorbell: a peer that takes away the doorbell's non-blocking mode blocks nobody.
+func TestHostileDoorbell(t *testing.T) {
+	server, hostile := pair(t, nil)
+	if err := hostile.BlockBell(); err != nil {
+		t.Fatal(err)
+	}
+	result := make(chan error, 1)
+	sleep := func() {
+		go func() {
+			_, err := server.Next()
+			result <- err
+		}()
+		eventually(t, "Next doesn't sleep", server.Asleep)
+	}
+	within(t, "a reader whose doorbell blocks", func() {
+		sleep()
+		server.Interrupt()
+		if err := <-result; err != link.ErrInterrupted {
+			t.Errorf("Next: %v", err)
+		}
+		sleep()
+		if err := write(hostile, 1, nil); err != nil {
+			t.Error(err)
+		}
+		if err := <-result; err != nil {
+			t.Errorf("Next: %v", err)
+		}
+		sleep()
+		_ = server.Close()
+		<-result
+	})
+}
