@@ -43,8 +43,9 @@ type Conn struct {
 	out writer
 }
 
-// unixWriteBuffer is what the kernel is asked to hold of what a unix socket's peer has not read: twice the usual, so that a
-// long frame goes in one piece while the peer is busy with the one before. Linux grants what net.core.wmem_max allows.
+// unixWriteBuffer is what the kernel is asked to hold of what a unix socket's peer has not read: twice the usual, so
+// that a long frame goes in one piece while the peer is busy with the one before. Linux grants what net.core.wmem_max
+// allows.
 const unixWriteBuffer = 400 << 10
 
 // newConn makes a connection of a socket that is ready for frames.
@@ -89,9 +90,9 @@ func acceptConn(sock net.Conn, l *Listener) *Conn {
 // MaxFrame is Options.MaxFrame.
 func (c *Conn) MaxFrame() int { return c.cfg.MaxFrame }
 
-// Trusted reports whether the peer is a process on this machine that runs as this user or as root: true only for unix sockets
-// on systems that tell the peer's credentials. They are those of the moment when the peer connected, or
-// began to listen.
+// Trusted reports whether the peer is a process on this machine that runs as this user or as root: true only for unix
+// sockets on systems that tell the peer's credentials. They are those of the moment when the peer connected, or began
+// to listen.
 func (c *Conn) Trusted() bool { return c.trusted }
 
 // String returns the peer's address in URL form; for an accepted unix connection, whose peer has none, the listener's.

@@ -71,8 +71,8 @@ func dialTLS(ctx context.Context, address string, cfg *config) (*Conn, error) {
 	return c, nil
 }
 
-// dialSocket connects. A unix socket whose backlog is full for the moment is tried again until ctx ends: unlike TCP, the kernel does
-// not wait.
+// dialSocket connects. A unix socket whose backlog is full for the moment is tried again until ctx ends: unlike TCP,
+// the kernel does not wait.
 func dialSocket(ctx context.Context, network, address string, cfg *config) (net.Conn, error) {
 	dialer := net.Dialer{KeepAliveConfig: cfg.KeepAlive}
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {

@@ -86,8 +86,8 @@ func (l *Listener) Accept() (*Conn, error) {
 	return acceptConn(sock, l), nil
 }
 
-// Close stops listening and takes the socket file away if Listen made it and it is still the same. Connections that were accepted
-// live on. It is idempotent.
+// Close stops listening and takes the socket file away if Listen made it and it is still the same. Connections that
+// were accepted live on. It is idempotent.
 func (l *Listener) Close() error {
 	if l.remove != nil {
 		l.remove()

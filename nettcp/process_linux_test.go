@@ -9,8 +9,8 @@ import (
 	"hotline/nettcp"
 )
 
-// TestSystemCalls counts the writes of this process: one for a lone frame of any length, and few for many frames that find
-// the socket full.
+// TestSystemCalls counts the writes of this process: one for a lone frame of any length, and few for many frames that
+// find the socket full.
 func TestSystemCalls(t *testing.T) {
 	if _, err := writeCalls(); err != nil {
 		t.Skipf("no accounting of system calls: %v", err)

@@ -23,7 +23,8 @@ import (
 
 const partVariable = "HOTLINE_NETTCP_PART"
 
-// parts are what a second process can do. Each gets its arguments from the variable's words, and ends when its standard input does.
+// parts are what a second process can do. Each gets its arguments from the variable's words, and ends when its
+// standard input does.
 var parts = map[string]func(args []string) error{
 	"echo":  playEcho,
 	"plain": playPlain,

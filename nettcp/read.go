@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// readBuffer holds headers, and payloads that are shorter than directRead. It is the largest part of what an idle connection costs, and large
-	// enough that a hundred small frames that came together cost one system call.
+	// readBuffer holds headers, and payloads that are shorter than directRead. It is the largest part of what an idle
+	// connection costs, and large enough that a hundred small frames that came together cost one system call.
 	readBuffer = 8 << 10
 
 	// directRead is the least room for which the rest of a payload is read to the caller's memory without a
@@ -215,8 +215,8 @@ func (c *Conn) receiveOnce(p []byte) (n int, err error) {
 	return 0, c.disarm(in.slept)
 }
 
-// beforeSleep says why the reader must not sleep, or sets the deadline that it has to sleep under. The kernel has nothing
-// for it.
+// beforeSleep says why the reader must not sleep, or sets the deadline that it has to sleep under. The kernel has
+// nothing for it.
 //
 // The deadline is set lazily: one that fires too early costs a wake-up, one that is moved for each frame costs each
 // frame. So an earlier one is left alone, even between frames, and disarm takes it away when it fires.
@@ -247,8 +247,8 @@ func (c *Conn) beforeSleep() error {
 	return stalled
 }
 
-// beforeLastSleep is beforeSleep when the peer has gone. A stream tells what has come only to one who waits for it; behind that
-// is its end, so there is not much of a wait. The caller holds mu.
+// beforeLastSleep is beforeSleep when the peer has gone. A stream tells what has come only to one who waits for it;
+// behind that is its end, so there is not much of a wait. The caller holds mu.
 func (c *Conn) beforeLastSleep() error {
 	in := &c.in
 	now := time.Now()

@@ -27,8 +27,8 @@ type waiter struct {
 	next  *waiter
 }
 
-// reserveLocked counts size bytes as queued, and waits for the room if it has to. It fails with what ended the writing side, or
-// with [link.ErrInterrupted] as stop says. The caller holds w.mu, which is given up during the wait.
+// reserveLocked counts size bytes as queued, and waits for the room if it has to. It fails with what ended the
+// writing side, or with [link.ErrInterrupted] as stop says. The caller holds w.mu, which is given up during the wait.
 func (w *writer) reserveLocked(stop link.Stop, size int) error {
 	if w.err != nil {
 		return w.err

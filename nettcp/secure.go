@@ -68,7 +68,8 @@ func (c *Conn) writeSecure(stop link.Stop, h *wire.Header, metadata, payload []b
 	return nil
 }
 
-// encrypt hands one frame to the session. The session is locked against others meanwhile, because it may take two writes.
+// encrypt hands one frame to the session. The session is locked against others meanwhile, because it may take two
+// writes.
 func (c *Conn) encrypt(h *wire.Header, metadata, payload []byte) error {
 	b := c.cfg.buffer()
 	defer c.cfg.release(b)
@@ -111,8 +112,8 @@ func (c *Conn) queueCipher(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// handshake is the TLS handshake of an accepted connection. It runs beside Accept, because a client may take its time, and
-// apart from Next, because a handshake can't go on after an interrupt.
+// handshake is the TLS handshake of an accepted connection. It runs beside Accept, because a client may take its
+// time, and apart from Next, because a handshake can't go on after an interrupt.
 type handshake struct {
 	done   chan struct{} // closed when it has ended; if it failed, so has the connection
 	wake   chan struct{} // holds one token: Next is to look at the connection's state

@@ -21,9 +21,9 @@ const (
 
 // writer is the writing side of a connection.
 //
-// One goroutine at a time is in charge of the socket, which is what busy says. It is a caller whose frame found nobody in
-// charge, who writes without waiting, or the flusher, who waits for the peer. All others leave their frames in next,
-// and whoever is in charge goes on until next is empty, or makes the flusher its successor.
+// One goroutine at a time is in charge of the socket, which is what busy says. It is a caller whose frame found
+// nobody in charge, who writes without waiting, or the flusher, who waits for the peer. All others leave their frames
+// in next, and whoever is in charge goes on until next is empty, or makes the flusher its successor.
 type writer struct {
 	mu      sync.Mutex
 	err     error         // why no frame is taken any more
@@ -245,7 +245,8 @@ func (w *writer) leaveLocked() {
 	}
 }
 
-// progress accounts for n bytes of out that the kernel took, and gives the room to those who wait for it. The caller is in charge.
+// progress accounts for n bytes of out that the kernel took, and gives the room to those who wait for it. The caller
+// is in charge.
 func (c *Conn) progress(n int) {
 	w := &c.out
 	if w.sent += n; w.sent == len(w.out.b) {
