@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -111,23 +110,39 @@ func (s *Server) Serve(ctx context.Context) error {
 			return settings.Describe(s.describe())
 		}
 	}
+	if settings != nil {
+		var stop func()
+		ctx, stop = whileManaged(ctx, settings)
+		defer stop()
+	}
 	hosts, err := s.open(ctx, settings)
 	if err != nil {
 		return err
 	}
-	var managerGone <-chan struct{}
 	if settings != nil {
 		if err := settings.Ready(s.describe(), addresses(hosts)); err != nil {
 			return errors.Join(fmt.Errorf("hotline: %w", err), s.drain(ctx, hosts))
 		}
-		managerGone = settings.Done()
 	}
 	select {
 	case <-ctx.Done():
 	case <-s.stop:
-	case <-managerGone:
 	}
 	return s.drain(ctx, hosts)
+}
+
+// whileManaged returns a context that ends with ctx, and when the manager asks for it or is gone: then a long Start is
+// given up too.
+func whileManaged(ctx context.Context, settings *worker.Settings) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-settings.Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // Shutdown ends Serve as its context's end does, and waits until it has returned. Calls in flight have until ctx
@@ -194,14 +209,6 @@ func (s *Server) adopt(w *worker.Settings) {
 	}
 	if w.TCPAllowInsecureSerialisation {
 		s.TCPAllowInsecureSerialisation = true
-	}
-	for _, v := range s.services {
-		for i, m := range v.methods {
-			_, typ, _ := strings.Cut(v.typ, ".")
-			if doc := w.Docs[typ+"."+m.name]; doc != "" && v.table[i].Doc == "" {
-				v.table[i].Doc = doc
-			}
-		}
 	}
 }
 

@@ -32,9 +32,6 @@ type Settings struct {
 	ControlFD                     int            `json:"control_fd"`
 	Listeners                     map[string]int `json:"listeners,omitempty"` // by port: descriptor of a TCP listener
 
-	// Docs are doc comments by "Type.Method", for methods of which the program does not know one itself.
-	Docs map[string]string `json:"docs,omitempty"`
-
 	channel
 }
 
