@@ -17,11 +17,12 @@ import (
 const (
 	methodEcho   = 0 // returns its argument
 	methodWait   = 1 // returns when its context ends, with its error
+	methodCount  = 3 // counts itself, and returns its argument
 	methodCounts = 2 // returns how many calls of methodWait have begun, and how many have ended
 )
 
 // service answers the suite's calls.
-type service struct{ begun, cancelled atomic.Uint64 }
+type service struct{ begun, cancelled, counted atomic.Uint64 }
 
 // counts is what methodCounts returns.
 type counts struct{ begun, cancelled uint64 }
@@ -30,6 +31,10 @@ type counts struct{ begun, cancelled uint64 }
 func (s *service) Handle(ctx context.Context, c *link.Incoming) error {
 	switch c.Method {
 	case methodEcho:
+		c.Reply = c.Payload
+		return nil
+	case methodCount:
+		s.counted.Add(1)
 		c.Reply = c.Payload
 		return nil
 	case methodWait:
@@ -50,6 +55,7 @@ type pairing struct {
 	client   *link.Client
 	maxFrame int
 	server   *link.Server // nil where it is in another process
+	handler  *service     // likewise
 	peer     *exec.Cmd    // nil where it is in this one
 	gone     chan error   // with peer: gets what Wait returned
 }
@@ -101,7 +107,7 @@ func meetHere(t *testing.T, client, server link.Conn) *pairing {
 	if err := <-received; err != nil {
 		t.Fatal(err)
 	}
-	p.server, _ = serve(t, server)
+	p.server, p.handler = serve(t, server)
 	return p
 }
 

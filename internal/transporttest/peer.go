@@ -21,6 +21,7 @@ const (
 	roleDialServe   = "dial and serve"
 	roleDialCall    = "dial and call"
 	roleDialWait    = "dial and wait in a call"
+	roleDialFlood   = "dial and call until the end"
 )
 
 // How a second process learns what to do.
@@ -84,6 +85,13 @@ func play(transport Transport, role, address string) error {
 	case roleDialWait:
 		return playClient(ctx, conn, func(ctx context.Context, p *pairing) error {
 			_, err := p.call(ctx, methodWait, nil)
+			return err
+		})
+	case roleDialFlood:
+		return playClient(ctx, conn, func(ctx context.Context, p *pairing) (err error) {
+			for data := pattern(4<<20, 1); err == nil; {
+				_, err = p.call(ctx, methodCount, data)
+			}
 			return err
 		})
 	}

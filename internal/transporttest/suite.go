@@ -46,6 +46,7 @@ type Listener interface {
 // two. The test binary's TestMain must call [Main].
 func Run(t *testing.T, transport Transport) {
 	t.Run("contract", func(t *testing.T) { testContract(t, transport) })
+	wantNothingHeld(t) // from here on: what a process opens once, and keeps, it has opened now
 	t.Run("frames", func(t *testing.T) { testFrames(t, transport) })
 	for _, m := range meetings {
 		if m.remote && transport.OneProcess {
@@ -64,11 +65,33 @@ func Run(t *testing.T, transport Transport) {
 		})
 	}
 	t.Run("closed before the handshake", func(t *testing.T) { testBeforeHandshake(t, transport) })
+	t.Run("closed in the handshake", func(t *testing.T) { testFirstWait(t, transport) })
+	t.Run("stalled handshake", func(t *testing.T) { testStalled(t, transport) })
+	t.Run("refused", func(t *testing.T) { testRefused(t, transport) })
+	t.Run("garbage", func(t *testing.T) { testGarbage(t, transport) })
+	t.Run("shutdown", func(t *testing.T) { testShutdown(t, transport) })
 	if transport.OneProcess {
 		return
 	}
 	t.Run("client in another process", func(t *testing.T) { testRemoteClient(t, transport) })
+	t.Run("strangers", func(t *testing.T) { testStrangers(t, transport) })
 	t.Run("client killed", func(t *testing.T) { testClientKilled(t, transport) })
+	t.Run("client killed in a message", func(t *testing.T) { testTruncated(t, transport) })
+	t.Run("server killed under fire", func(t *testing.T) { testKilledUnderFire(t, transport) })
+}
+
+// wantNothingHeld makes a test fail that ends with more descriptors or mappings than there are now.
+func wantNothingHeld(t *testing.T) {
+	fds, maps := held()
+	t.Cleanup(func() {
+		var f, m int
+		for end := time.Now().Add(Patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if f, m = held(); f <= fds && m <= maps {
+				return
+			}
+		}
+		t.Errorf("%d descriptors and %d shared mappings are left, there were %d and %d", f, m, fds, maps)
+	})
 }
 
 // testFrames sends frames of many sizes both ways at once, and wants them whole and in order.
