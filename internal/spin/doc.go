@@ -4,7 +4,8 @@
 // spin at once than leave one of them free. A [Waiter] is one waiting place: it learns from its last waits whether
 // spinning pays there. With fewer than two usable CPUs nothing spins, because the peer could not run meanwhile.
 //
-// A wait has two phases. The tight one polls with a CPU's pause instruction between looks, for a microsecond or two: a
-// peer that is running answers in that time. The yielding one gives way to other goroutines between looks, until the
-// budget is spent. Both ends of a link wait in the same way, so that neither starves the other.
+// A wait has up to three phases. The tight one polls with a CPU's pause instruction between looks, for a microsecond or
+// two: a peer that is running answers in that time. Then the CPU is offered to whoever else is ready to run on it: that may be
+// the peer. The long phase polls until the budget is spent. Both ends of a link wait in the same way, so that neither
+// starves the other.
 package spin

@@ -11,7 +11,7 @@ const DefaultMax = 20 * time.Microsecond
 
 // Group bounds the spinning of all waiters that share it. Its methods may be called at once.
 type Group struct {
-	limit    int32 // immutable: waiters in the yielding phase at once; 0 for no spinning at all
+	limit    int32 // immutable: waiters in the long phase at once; 0 for no spinning at all
 	spinning atomic.Int32
 }
 

@@ -1,32 +1,45 @@
 package spin
 
-import (
-	"time"
-)
+import "time"
 
-// The shape of a wait. A look costs a nanosecond and a pause some tens of them (it differs tenfold between CPUs), which makes the
-// tight phase one to two microseconds long.
-//
-// The yielding phase gives way to goroutines and not to processes: where the scheduler of the kernel has put both ends
-// of a link on one CPU, sched_yield in both keeps them there for good, at 6 µs a turn with an idle CPU
-// beside them, and where something else wants the CPU it costs a whole time slice of 4 ms. Sleeping ends both.
+// The shape of a wait, as measured with two processes on two CPUs that were idle, or busy with one or two other programs.
 const (
-	tightLooks  = 48  // polls of the tight phase
-	tightPauses = 1   // pause instructions between two of them
-	yieldLooks  = 4   // polls between two yields
-	missFull    = 256 // the miss rate when every recent wait outlasted the budget
-	missHalf    = missFull / 2
-	missWeight  = 4  // one wait moves the miss rate by a quarter of the way
-	probeEvery  = 16 // while spinning doesn't pay, every sixteenth wait tries it again
+	// tightLooks is how often the tight phase polls, with a pause between two looks. A pause is some tens of
+	// nanoseconds (it differs tenfold between CPUs), which makes the phase one to two microseconds long.
+	tightLooks = 48
+
+	// A yield that takes shareTime and brings what we wait for has let the peer run: both are on one CPU. That is how to
+	// get an answer from there, in 6 µs, but with both always ready to run the kernel leaves them there, though
+	// another CPU may be idle. After shareTurns such waits one sleeps, and is put on an idle CPU when it is woken.
+	shareTime  = 2 * time.Microsecond
+	shareTurns = 64
+
+	// A yield that takes sliceTime has let a program run that has nothing to do with us, for a time slice of up to 4 ms.
+	// The next sliceWaits waits don't yield.
+	sliceTime  = 100 * time.Microsecond
+	sliceWaits = 256
+
+	longLooks = 4 // polls between two looks at the clock in the long phase
+
+	// The long phase is left out while it doesn't pay, and tried again after probeFirst waits, then
+	// after twice as many each time, up to probeLast.
+	missFull   = 256 // the miss rate when every recent long phase was for nothing
+	missHalf   = missFull / 2
+	missWeight = 4 // one wait moves the miss rate by a quarter of the way
+	probeFirst = 16
+	probeLast  = 256
 )
 
 // Waiter is one waiting place, such as the reading end of a link. One goroutine at a time may wait at it. The zero
 // value never spins.
 type Waiter struct {
-	group *Group
-	max   time.Duration
-	miss  int // moving average: how many of the last full waits outlasted the budget, 0 to missFull
-	short int // short waits since the last full one
+	group  *Group
+	max    time.Duration
+	miss   int // moving average: how many of the last long phases were for nothing, 0 to missFull
+	probe  int // long phases to leave out between two while they don't pay
+	left   int // of them
+	shared int // successive waits that ended with the peer having run on our CPU
+	wary   int // waits that are not to yield
 }
 
 // NewWaiter returns a waiter that spins for at most max at a time; max 0 means [DefaultMax], less than 0 never.
@@ -37,7 +50,7 @@ func NewWaiter(g *Group, max time.Duration) Waiter {
 	if max < 0 {
 		max = 0
 	}
-	return Waiter{group: g, max: max}
+	return Waiter{group: g, max: max, probe: probeFirst}
 }
 
 // Wait polls ready until it is true or the budget of this wait is spent, and returns the last answer. It never
@@ -50,7 +63,7 @@ func (w *Waiter) Wait(ready func() bool) bool {
 		return false
 	}
 	for range tightLooks {
-		pause(tightPauses)
+		pause(1)
 		if ready() {
 			w.hit()
 			return true
@@ -59,36 +72,64 @@ func (w *Waiter) Wait(ready func() bool) bool {
 	return w.waitSlow(ready)
 }
 
-// waitSlow is the yielding phase. It yields to the kernel's other threads and not to Go's other goroutines:
-// runtime.Gosched wakes another of the process's threads each time, which takes the very CPU that the peer needs, and
-// often the goroutine too. Goroutines that are ready run on the process's other CPUs; a spin is short, and the group leaves one
-// CPU alone.
+// waitSlow is what comes after the tight phase: one yield, and the long phase.
+//
+// It yields to the kernel's other threads and not to Go's other goroutines: runtime.Gosched wakes another of the
+// process's threads each time, which takes the very CPU that the peer needs, and often the goroutine too. Goroutines
+// that are ready run on the process's other CPUs; a spin is short, and the group leaves one CPU alone.
 func (w *Waiter) waitSlow(ready func() bool) bool {
-	if w.miss > missHalf {
-		if w.short++; w.short < probeEvery {
-			return false
-		}
-		w.short = 0
+	if w.shared >= shareTurns {
+		w.shared = 0
+		return false
+	}
+	if w.wary > 0 {
+		w.wary--
+	} else if w.yieldOnce(ready) {
+		return true
+	}
+	if w.miss > missHalf && w.left > 0 {
+		w.left--
+		return false
 	}
 	if !w.group.enter() {
 		return false
 	}
 	defer w.group.leave()
 	for start := time.Now(); time.Since(start) < w.max; {
-		for range yieldLooks {
+		for range longLooks {
 			if ready() {
-				w.miss = 0 // a spin that had to be long and paid: keep doing it
+				w.miss, w.left, w.probe = 0, 0, probeFirst // it was long, and paid: keep doing it
 				return true
 			}
-			pause(tightPauses)
+			pause(1)
 		}
 	}
 	w.miss += (missFull - w.miss + missWeight - 1) / missWeight
+	w.left, w.probe = w.probe, min(2*w.probe, probeLast)
 	return false
+}
+
+// yieldOnce lets another process run on this CPU if there is one, learns from how long that took, and looks again.
+func (w *Waiter) yieldOnce(ready func() bool) bool {
+	start := time.Now()
+	yield()
+	took := time.Since(start)
+	if took > sliceTime {
+		w.wary = sliceWaits
+	}
+	if !ready() {
+		w.shared = 0
+		return false
+	}
+	if took > shareTime {
+		w.shared++
+	}
+	return true
 }
 
 // hit learns from a wait that ended in the tight phase.
 func (w *Waiter) hit() {
+	w.shared = 0
 	if w.miss != 0 {
 		w.miss -= (w.miss + missWeight - 1) / missWeight
 	}

@@ -1,0 +1,156 @@
+package spin
+
+import (
+	"testing"
+	"time"
+)
+
+// countdown returns a condition that is true from the n-th look on, and the number of looks.
+func countdown(n int) (ready func() bool, looks *int) {
+	looks = new(int)
+	return func() bool {
+		*looks++
+		return *looks >= n
+	}, looks
+}
+
+// never counts looks at something that doesn't come.
+func never() (ready func() bool, looks *int) { return countdown(1 << 62) }
+
+func TestWaitFindsAtOnce(t *testing.T) {
+	w := NewWaiter(NewGroup(2), 0)
+	ready, looks := countdown(1)
+	if !w.Wait(ready) || *looks != 1 {
+		t.Errorf("Wait for what is there took %d looks", *looks)
+	}
+}
+
+func TestWaitFindsInTime(t *testing.T) {
+	w := NewWaiter(NewGroup(2), time.Minute)
+	for _, n := range []int{2, tightLooks, tightLooks + 1, tightLooks + 2, 10 * tightLooks} {
+		ready, looks := countdown(n)
+		if !w.Wait(ready) || *looks != n {
+			t.Errorf("Wait for what comes at look %d took %d looks", n, *looks)
+		}
+	}
+}
+
+// TestNoSpin: where spinning makes no sense a wait looks once.
+func TestNoSpin(t *testing.T) {
+	for name, w := range map[string]Waiter{
+		"the zero value":          {},
+		"no group":                NewWaiter(nil, 0),
+		"one CPU":                 NewWaiter(NewGroup(1), 0),
+		"one CPU and a half":      NewWaiter(NewGroup(1.5), 0),
+		"a negative longest spin": NewWaiter(NewGroup(8), -1),
+	} {
+		ready, looks := never()
+		if w.Wait(ready) || *looks != 1 {
+			t.Errorf("%s: Wait took %d looks", name, *looks)
+		}
+	}
+}
+
+// TestLongPhaseStops: a waiter that spins for nothing soon leaves the long phase out, and tries it again more and more
+// rarely. What comes in time brings it back.
+func TestLongPhaseStops(t *testing.T) {
+	w := NewWaiter(NewGroup(2), time.Nanosecond)
+	long := 0
+	for range 1000 {
+		ready, _ := never()
+		left := w.left
+		if w.Wait(ready) {
+			t.Fatal("Wait found what never comes")
+		}
+		if w.left != left-1 {
+			long++
+		}
+	}
+	if long < 5 || long > 12 {
+		t.Errorf("%d of 1000 waits for nothing were long", long)
+	}
+	for w.left > 0 { // up to the next try
+		ready, _ := never()
+		w.Wait(ready)
+	}
+	w.max = time.Minute
+	ready, _ := countdown(tightLooks + 50)
+	if !w.Wait(ready) {
+		t.Error("the long phase didn't find what came")
+	}
+	ready, _ = countdown(tightLooks + 50)
+	if !w.Wait(ready) {
+		t.Error("the long phase is left out after it has paid")
+	}
+}
+
+// TestShared: a waiter that gets its answers by giving its CPU to the peer sleeps now and then.
+func TestShared(t *testing.T) {
+	w := NewWaiter(NewGroup(2), time.Minute)
+	w.shared = shareTurns
+	ready, looks := countdown(tightLooks + 10)
+	if w.Wait(ready) || *looks != tightLooks+1 {
+		t.Errorf("Wait spins on after %d turns on one CPU", shareTurns)
+	}
+	ready, _ = countdown(tightLooks + 10)
+	if !w.Wait(ready) {
+		t.Error("Wait doesn't spin after it has slept")
+	}
+}
+
+// TestWary: a waiter that has lost a time slice by yielding doesn't yield for some time.
+func TestWary(t *testing.T) {
+	w := NewWaiter(NewGroup(2), time.Minute)
+	w.wary = 2
+	for range 2 {
+		before := w.wary
+		ready, _ := countdown(tightLooks + 10)
+		if !w.Wait(ready) || w.wary != before-1 {
+			t.Errorf("wary went from %d to %d", before, w.wary)
+		}
+	}
+}
+
+// TestGroup: no more waiters spin at once than the group allows, and the others don't wait for them.
+func TestGroup(t *testing.T) {
+	g := NewGroup(3)
+	a, b, c := g.enter(), g.enter(), g.enter()
+	if !a || !b || c {
+		t.Fatalf("a group for 3 CPUs lets %v, %v, %v in", a, b, c)
+	}
+	w := NewWaiter(g, time.Minute)
+	ready, _ := never()
+	if w.Wait(ready) {
+		t.Error("Wait found what never comes")
+	}
+	g.leave()
+	ready, _ = countdown(tightLooks + 10)
+	if !w.Wait(ready) {
+		t.Error("Wait gave up though the group had room")
+	}
+	if n := g.spinning.Load(); n != 1 {
+		t.Errorf("%d waiters are said to spin, want 1", n)
+	}
+}
+
+func TestCPUs(t *testing.T) {
+	if n := CPUs(); n <= 0 {
+		t.Errorf("CPUs: %v", n)
+	}
+}
+
+// BenchmarkPause is one pause of the CPU.
+func BenchmarkPause(b *testing.B) {
+	for b.Loop() {
+		pause(1)
+	}
+}
+
+// BenchmarkMiss is a wait for nothing once the waiter has learnt that it doesn't pay.
+func BenchmarkMiss(b *testing.B) {
+	w := NewWaiter(NewGroup(2), 0)
+	ready := func() bool { return false }
+	for b.Loop() {
+		w.Wait(ready)
+	}
+}
