@@ -70,3 +70,9 @@ func TestConformance(t *testing.T) {
 		})
 	}
 }
+
+func BenchmarkCall(b *testing.B) {
+	for _, transport := range conformance {
+		b.Run(transport.Name, func(b *testing.B) { transporttest.Bench(b, transport) })
+	}
+}

@@ -30,3 +30,5 @@ type acceptor struct{ *shm.Listener }
 func (a acceptor) Accept() (link.Conn, error) { return a.Listener.Accept() }
 
 func TestConformance(t *testing.T) { transporttest.Run(t, conformance) }
+
+func BenchmarkCall(b *testing.B) { transporttest.Bench(b, conformance) }

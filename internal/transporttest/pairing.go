@@ -112,14 +112,14 @@ func meetHere(t *testing.T, client, server link.Conn) *pairing {
 }
 
 // begin does the client's half of the handshake.
-func (p *pairing) begin(t *testing.T, conn link.Conn) {
+func (p *pairing) begin(t testing.TB, conn link.Conn) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	defer cancel()
 	if _, err := link.Greet(ctx, conn, hello()); err != nil {
 		t.Fatal(err)
 	}
-	client, err := link.NewClient(conn, nil)
+	client, err := link.NewClient(conn, options(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,11 +127,18 @@ func (p *pairing) begin(t *testing.T, conn link.Conn) {
 	p.client, p.maxFrame = client, conn.MaxFrame()
 }
 
+// options are those of a link: in a test its buffers are overwritten when they are given back, so that whoever still uses
+// one is found out.
+func options(t testing.TB) *link.Options {
+	_, bench := t.(*testing.B)
+	return &link.Options{Buffers: &link.Buffers{Poison: !bench}}
+}
+
 // serve answers calls over a connection until the test ends.
 func serve(t *testing.T, conn link.Conn) (*link.Server, *service) {
 	t.Helper()
 	handler := new(service)
-	server, err := link.NewServer(conn, handler, nil, nil)
+	server, err := link.NewServer(conn, handler, options(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

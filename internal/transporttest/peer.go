@@ -140,7 +140,7 @@ func playCalls(ctx context.Context, p *pairing) error {
 }
 
 // startPeer starts a second process in a role. One that listens says where.
-func startPeer(t *testing.T, transport Transport, role, address string) (p *pairing, at string) {
+func startPeer(t testing.TB, transport Transport, role, address string) (p *pairing, at string) {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
