@@ -117,6 +117,11 @@ func memfd(t *testing.T, size int64, seals int) int {
 	if err := unix.Ftruncate(fd, size); err != nil {
 		t.Fatal(err)
 	}
+	if size == 4096+shm.MinRingSize { // good but for its seals
+		if err := shm.InitialiseRing(fd, shm.MinRingSize); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if seals != 0 {
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
 			t.Fatal(err)
@@ -178,10 +183,11 @@ func TestBadOffer(t *testing.T) {
 		{"seals that may be added to", func(t *testing.T, o *offer) {
 			o.replace(1, memfd(t, fileSize, unix.F_SEAL_GROW|unix.F_SEAL_SHRINK))
 		}, false},
+		{"all seals and no more", func(t *testing.T, o *offer) { o.replace(1, memfd(t, fileSize, allSeals)) }, true},
 		{"less memory", func(t *testing.T, o *offer) { o.replace(0, memfd(t, fileSize-1, allSeals)) }, false},
 		{"more memory", func(t *testing.T, o *offer) { o.replace(1, memfd(t, fileSize+4096, allSeals)) }, false},
 		{"no memory", func(t *testing.T, o *offer) { o.replace(1, memfd(t, 0, allSeals)) }, false},
-		{"memory without a window", func(t *testing.T, o *offer) { o.replace(0, memfd(t, fileSize, allSeals)) }, false},
+		{"memory without a window", func(t *testing.T, o *offer) { o.replace(0, must(shm.CreateRing(shm.MinRingSize))(t)) }, false},
 		{"memory that can't be written", func(t *testing.T, o *offer) {
 			o.replace(0, memfd(t, fileSize, allSeals|unix.F_SEAL_WRITE))
 		}, false},

@@ -131,6 +131,9 @@ func TestRingWakesOnce(t *testing.T) {
 func TestHostileTail(t *testing.T) {
 	for _, tail := range []uint64{1, 63, 4097, 4096 + 64, 1 << 20, 1 << 63, ^uint64(0), ^uint64(63)} {
 		_, in := newRing(t, 4096)
+		for at := 0; at < 4096; at += frameAlign { // good frames everywhere
+			frame(0).Put(in.win.data[at:])
+		}
 		in.win.tail.Store(tail)
 		_, err := in.next()
 		var protocol *wire.ProtocolError

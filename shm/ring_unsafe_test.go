@@ -21,31 +21,6 @@ func newRing(t testing.TB, size int) (*sink, *source) {
 	return &sink{win: w}, &source{win: w}
 }
 
-// TestLayout holds the window's header against the table in spec.md.
-func TestLayout(t *testing.T) {
-	var h header
-	for _, f := range []struct {
-		name                         string
-		offset, size, want, wantSize uintptr
-	}{
-		{"magic", unsafe.Offsetof(h.magic), unsafe.Sizeof(h.magic), 0, 4},
-		{"version", unsafe.Offsetof(h.version), unsafe.Sizeof(h.version), 4, 4},
-		{"size", unsafe.Offsetof(h.size), unsafe.Sizeof(h.size), 8, 8},
-		{"generation", unsafe.Offsetof(h.generation), unsafe.Sizeof(h.generation), 16, 8},
-		{"tail", unsafe.Offsetof(h.tail), unsafe.Sizeof(h.tail), 128, 8},
-		{"head", unsafe.Offsetof(h.head), unsafe.Sizeof(h.head), 256, 8},
-		{"asleep", unsafe.Offsetof(h.asleep), unsafe.Sizeof(h.asleep), 384, 4},
-		{"want", unsafe.Offsetof(h.want), unsafe.Sizeof(h.want), 512, 8},
-	} {
-		if f.offset != f.want || f.size != f.wantSize {
-			t.Errorf("%s: %d bytes at %d, want %d at %d", f.name, f.size, f.offset, f.wantSize, f.want)
-		}
-	}
-	if n := unsafe.Sizeof(h); n > headerSize {
-		t.Errorf("the header takes up %d bytes of %d", n, headerSize)
-	}
-}
-
 // TestNewWindow: memory that can't be a window is refused.
 func TestNewWindow(t *testing.T) {
 	mem := make([]byte, 2*headerSize+frameAlign)

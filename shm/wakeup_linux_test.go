@@ -3,6 +3,7 @@ package shm_test
 import (
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,11 +23,21 @@ func dawdle(random *rand.Rand) {
 	}
 }
 
+// linger polls for a while before a sleep, so that some frames find their reader awake, some asleep, and some in between.
+func linger(conn *shm.Conn, random *rand.Rand) {
+	for range random.IntN(1 << random.IntN(14)) {
+		if conn.Ready() {
+			return
+		}
+	}
+}
+
 // dawdlingEcho is echo at an uneven pace.
 func dawdlingEcho(conn *shm.Conn, seed uint64) error {
 	random := rand.New(rand.NewPCG(seed, 4))
 	var h wire.Header
 	for {
+		linger(conn, random)
 		var err error
 		if h, err = conn.Next(); err != nil {
 			return err
@@ -35,7 +46,6 @@ func dawdlingEcho(conn *shm.Conn, seed uint64) error {
 		if err := conn.Write(link.Stop{}, &h, nil, nil); err != nil {
 			return err
 		}
-		dawdle(random)
 	}
 }
 
@@ -76,7 +86,7 @@ func pingPongs(t *testing.T, conn *shm.Conn) {
 		if err := write(conn, id+1, nil); err != nil {
 			t.Fatal(err)
 		}
-		dawdle(random)
+		linger(conn, random)
 		if h, _ := next(t, conn); h.ID != id+1 {
 			t.Fatalf("frame %d came back as %d", id+1, h.ID)
 		}
@@ -95,6 +105,35 @@ func watchdog(t *testing.T) (progress func()) {
 			timer.Reset(patience)
 		}
 	}
+}
+
+// TestNoInterruptLost: one interrupt for each wait, at any point of the way to sleep.
+func TestNoInterruptLost(t *testing.T) {
+	server, _ := pair(t, &shm.Options{MaxSpin: -1})
+	var round atomic.Int64
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		random := rand.New(rand.NewPCG(10, 11))
+		for i := range int64(rounds()) {
+			for round.Load() <= i {
+				runtime.Gosched()
+			}
+			dawdle(random)
+			server.Interrupt()
+		}
+	}()
+	random := rand.New(rand.NewPCG(12, 13))
+	progress := watchdog(t)
+	for range rounds() {
+		round.Add(1)
+		dawdle(random)
+		if _, err := server.Next(); err != link.ErrInterrupted {
+			t.Fatalf("Next: %v, want %v", err, link.ErrInterrupted)
+		}
+		progress()
+	}
+	<-done
 }
 
 // TestNoRoomLost: the same for writers that wait for room, several of them, with frames of all sizes.
