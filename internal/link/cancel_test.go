@@ -506,26 +506,34 @@ func TestLongReplyToCancellableCall(t *testing.T) {
 
 // A server stops sending a long reply when its caller gives up, and goes on with others.
 func TestCancelEndsALongReply(t *testing.T) {
-	huge := make([]byte, 64<<20)
+	huge := make([]byte, 512<<20) // it takes a while, also for a server that reads the cancel only when it finds that it should
 	server, raw := rawClient(t, func(_ context.Context, c *link.Incoming) error {
 		if c.Method == 1 {
 			c.Reply = huge
 		}
 		return nil
-	}, nil, &transporttest.PipeOptions{MaxFrame: 4 << 10})
+	}, &link.Options{PeerMaxMessage: len(huge)}, &transporttest.PipeOptions{MaxFrame: 4 << 10})
 	raw.Write(frame(wire.Header{Kind: wire.KindCall, ID: 1, Method: 1, Flags: wire.FlagCancellable}, nil))
 	if h, _ := readFrame(t, raw); h.ID != 1 || h.Flags != wire.FlagMore {
 		t.Fatalf("%+v", h)
 	}
 	raw.Write(frame(wire.Header{Kind: wire.KindCancel, ID: 1}, nil))
 	raw.Write(frame(wire.Header{Kind: wire.KindCall, ID: 2}, nil))
-	for pieces := 0; ; pieces++ {
+	for {
 		h, _ := readFrame(t, raw)
 		if h.ID == 2 {
 			break
 		}
-		if pieces > 1000 {
-			t.Fatal("the reply to a cancelled call goes on")
+		if h.Flags&wire.FlagMore == 0 {
+			t.Fatal("the reply to a cancelled call went on to its end")
+		}
+	}
+	raw.Write(frame(wire.Header{Kind: wire.KindCall, ID: 3}, nil))
+	for {
+		if h, _ := readFrame(t, raw); h.ID == 3 {
+			break
+		} else if h.Flags&wire.FlagMore == 0 {
+			t.Fatal("the reply to a cancelled call went on to its end")
 		}
 	}
 	eventually(t, "nothing running", func() bool { return server.Running() == 0 })

@@ -315,3 +315,33 @@ func TestShutdownWaitsForPieces(t *testing.T) {
 		t.Errorf("after the bye: %v", err)
 	}
 }
+
+// lingering is a connection that takes its time to close.
+type lingering struct {
+	link.Conn
+	until chan struct{}
+}
+
+func (c *lingering) Close() error {
+	<-c.until
+	return c.Conn.Close()
+}
+
+// Handlers learn of the link's end at once, and not when the connection has taken leave of its peer.
+func TestHandlersEndBeforeTheConnection(t *testing.T) {
+	near, raw := transporttest.RawPipe(nil)
+	until, entered := make(chan struct{}), make(chan struct{})
+	server, err := link.NewServer(&lingering{near, until}, handler(func(ctx context.Context, c *link.Incoming) error {
+		close(entered)
+		<-ctx.Done()
+		close(until)
+		return nil
+	}), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Write(frame(wire.Header{Kind: wire.KindCall, ID: 1}, nil))
+	receive(t, "the handler", entered)
+	waitFor(t, "Close", func() { server.Close() })
+	waitFor(t, "Wait", server.Wait)
+}

@@ -153,8 +153,8 @@ func (s *Server) fail(cause error) {
 	if !errors.Is(cause, io.EOF) && !errors.Is(cause, ErrClosed) {
 		s.opt.Logger.Warn().Err(cause).Str("link", s.conn.String()).Msg("link ended")
 	}
+	s.cancel() // before Close, which gives a slow peer time to take what was written
 	s.conn.Close()
-	s.cancel()
 	s.alarm.stop()
 	if s.onEnd != nil {
 		s.onEnd()
