@@ -225,8 +225,10 @@ func (c *Conn) beforeSleep() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.over.Load(), c.cause != nil && c.raw != nil && c.session == nil:
+	case c.over.Load():
 		return c.cause
+	case c.cause != nil && c.raw != nil && c.session == nil:
+		return errPeerGone
 	case c.cause != nil:
 		return c.beforeLastSleep()
 	case c.interrupted:
@@ -295,6 +297,9 @@ func (c *Conn) disarm(slept bool) error {
 	}
 	return errAgain
 }
+
+// errPeerGone says that a write has found the peer gone: what has come is to be read, and there is nothing to wait for.
+var errPeerGone = errors.New("peer gone")
 
 var (
 	errStalled      = errors.New("peer stalled in the middle of a frame")

@@ -21,26 +21,35 @@ func rawConn(s syscall.Conn) syscall.RawConn {
 // tryRead reads to in.p. It returns false when the poller is to sleep and call it again.
 func (c *Conn) tryRead(fd uintptr) bool {
 	in := &c.in
-	for {
+	for last := false; ; {
 		in.n, in.err = unix.Read(int(fd), in.p)
-		if in.err != unix.EINTR {
-			break
+		switch {
+		case in.err == unix.EINTR:
+			continue
+		case in.n > 0:
+			return true
+		case in.err == nil:
+			in.err = io.EOF
+			return true
 		}
-	}
-	switch {
-	case in.n > 0:
-	case in.err == unix.EAGAIN:
 		in.n = 0
-		if in.err = c.beforeSleep(); in.err == nil {
+		if in.err != unix.EAGAIN {
+			return true
+		}
+		switch in.err = c.beforeSleep(); {
+		case in.err == nil:
 			in.slept = true
 			return false
+		case in.err == errPeerGone && !last:
+			// The last of what the peer sent may have come between our look and the write that failed. It is there
+			// by now, or there is none.
+			last = true
+			continue
+		case in.err == errPeerGone:
+			in.err = c.failure()
 		}
-	case in.err == nil:
-		in.err = io.EOF
-	default:
-		in.n = 0
+		return true
 	}
-	return true
 }
 
 // discard reads away what has come, without waiting, and reports whether the peer has ended its side too.

@@ -16,16 +16,17 @@ func setSendTimeout(s *net.TCPConn, d time.Duration) {
 	})
 }
 
-// allSent reports whether everything written to s has left this machine's kernel at least once. What was lost on the
-// way since then is repeated after Close too.
+// allSent reports whether the peer's kernel has acknowledged everything written to s. What was sent and not
+// acknowledged is not repeated when Close has to answer further bytes of the peer's by a reset. The end of the stream, which
+// counts as one byte, need not be acknowledged.
 func allSent(s *net.TCPConn) bool {
-	unsent := 1
+	left := 2
 	control(s, func(fd int) {
-		if n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQNSD); err == nil {
-			unsent = n
+		if n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ); err == nil {
+			left = n
 		}
 	})
-	return unsent == 0
+	return left <= 1
 }
 
 func control(s *net.TCPConn, f func(fd int)) {
