@@ -275,6 +275,21 @@ func TestCancelReachesHandler(t *testing.T) {
 	eventually(t, "every handler back", func() bool { return p.server.Running() == 0 && entered.Load() == left.Load() })
 }
 
+// A cancel that comes right behind its call finds it, whoever has begun to read by then.
+func TestCancelRightBehindItsCall(t *testing.T) {
+	server, raw := rawClient(t, func(ctx context.Context, c *link.Incoming) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}, nil, nil)
+	for id := uint64(1); id <= 3000; id++ {
+		both := frame(wire.Header{Kind: wire.KindCall, ID: id, Flags: wire.FlagCancellable}, nil)
+		raw.Write(append(both, frame(wire.Header{Kind: wire.KindCancel, ID: id}, nil)...))
+		if id%100 == 0 {
+			eventually(t, "every handler back", func() bool { return server.Running() == 0 })
+		}
+	}
+}
+
 // A deadline reaches the handler's context as a deadline, although the caller, whose clock is ahead, cancels first.
 func TestDeadlineReachesHandler(t *testing.T) {
 	var wrong atomic.Value
