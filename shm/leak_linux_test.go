@@ -130,30 +130,6 @@ func TestAllocs(t *testing.T) {
 	}
 }
 
-// TestSleepAllocs: nor does a sleep.
-func TestSleepAllocs(t *testing.T) {
-	server, client := pair(t, &shm.Options{MaxSpin: -1})
-	done := make(chan error, 1)
-	go func() { done <- echo(server) }()
-	h, p := call(1, 16), make([]byte, 16)
-	n := testing.AllocsPerRun(1000, func() {
-		if err := client.Write(link.Stop{}, h, nil, p); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := client.Next(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := client.Read(p); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if n != 0 {
-		t.Errorf("a frame there and back, with sleeps, allocates %v times", n)
-	}
-	_ = client.Close()
-	<-done
-}
-
 // TestIdleMemory: what an idle connection costs in heap and stacks, at one end.
 func TestIdleMemory(t *testing.T) {
 	const links, limit = 300, 12 << 10

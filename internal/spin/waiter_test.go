@@ -1,6 +1,7 @@
 package spin
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -15,7 +16,7 @@ func countdown(n int) (ready func() bool, looks *int) {
 }
 
 // never counts looks at something that doesn't come.
-func never() (ready func() bool, looks *int) { return countdown(1 << 62) }
+func never() (ready func() bool, looks *int) { return countdown(math.MaxInt) }
 
 func TestWaitFindsAtOnce(t *testing.T) {
 	w := NewWaiter(NewGroup(2), 0)
