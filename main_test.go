@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is how long a test waits for what should come soon.
-const patience = 30 * time.Second
+const patience = 120 * time.Second
 
 // waitFor waits until what is wanted is there.
 func waitFor(t testing.TB, what string, there func() bool) {

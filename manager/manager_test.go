@@ -23,7 +23,7 @@ import (
 )
 
 // patience bounds every wait. It is only reached by a test that fails.
-const patience = 30 * time.Second
+const patience = 120 * time.Second
 
 // lab is a directory for a service.ini, its programs and everything that a manager makes.
 type lab struct {

@@ -1,8 +1,9 @@
 package nettcp
 
 import (
-	"io"
+	"errors"
 	"net"
+	"os"
 	"time"
 
 	"hotline/internal/link"
@@ -97,11 +98,12 @@ func (c *Conn) linger(by time.Time) {
 	}
 	buf := make([]byte, 16<<10)
 	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
-		c.sock.SetReadDeadline(earlier(by, time.Now().Add(pause)))
+		c.sock.SetReadDeadline(time.Time{}) // discard does not wait
 		if c.discard(buf) || c.delivered() || !time.Now().Before(by) {
 			return
 		}
-		if _, err := c.sock.Read(buf); err == io.EOF {
+		c.sock.SetReadDeadline(earlier(by, time.Now().Add(pause)))
+		if _, err := c.sock.Read(buf); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return
 		}
 	}

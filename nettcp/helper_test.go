@@ -23,7 +23,7 @@ import (
 )
 
 // patience is how long a test waits for something that has to happen.
-const patience = 30 * time.Second
+const patience = 120 * time.Second
 
 // carrier is one of the ways that frames go.
 type carrier struct {

@@ -3,13 +3,37 @@
 package shm_test
 
 import (
+	"runtime/debug"
 	"testing"
 
 	"hotline/internal/link"
 	"hotline/shm"
 )
 
-// TestSleepAllocs: a sleep does not allocate, but for what the race detector does on its own account.
+// What is tested here holds but for what the race detector allocates on its own account.
+
+// TestAllocs: frames that find the peer awake cost no memory.
+func TestAllocs(t *testing.T) {
+	server, client := pair(t, nil)
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	h, p := call(1, 16), make([]byte, 16)
+	if n := testing.AllocsPerRun(1000, func() {
+		if err := client.Write(link.Stop{}, h, nil, p); err != nil {
+			t.Fatal(err)
+		}
+		server.Ready()
+		if _, err := server.Next(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := server.Read(p); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("a frame allocates %v times", n)
+	}
+}
+
+// TestSleepAllocs: nor does a sleep.
 func TestSleepAllocs(t *testing.T) {
 	server, client := pair(t, &shm.Options{MaxSpin: -1})
 	done := make(chan error, 1)

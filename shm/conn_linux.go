@@ -182,7 +182,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // Interrupt ends the sleep of Next, or the next one, with [link.ErrInterrupted].
 func (c *Conn) Interrupt() {
-	c.interrupted.Store(true)
+	c.interrupted.Swap(true)
 	if c.asleep.Load() {
 		c.bed.rouse()
 	}
@@ -233,9 +233,10 @@ func (c *Conn) finish() {
 
 // sleep waits for the peer's doorbell, or for anything else that Next should look at. Whoever has news for a
 // sleeper makes them visible first and looks at asleep then; we do it the other way round, so nothing is missed. For
-// frames that is source.sleep and sink.publish; for all else c.asleep and the flags that awake looks at.
+// frames that is source.sleep and sink.publish, where the reason for Swap is; for all else c.asleep and the flags that
+// awake looks at.
 func (c *Conn) sleep() error {
-	c.asleep.Store(true)
+	c.asleep.Swap(true)
 	c.in.sleep()
 	err := c.bed.wait(c.awakeFn)
 	c.in.wake()

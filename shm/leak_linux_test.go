@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"testing"
 
-	"hotline/internal/link"
 	"hotline/shm"
 )
 
@@ -107,27 +105,6 @@ func isMapped(t *testing.T, address uintptr) bool {
 		}
 	}
 	return false
-}
-
-// TestAllocs: frames that find the peer awake cost no memory.
-func TestAllocs(t *testing.T) {
-	server, client := pair(t, nil)
-	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	h, p := call(1, 16), make([]byte, 16)
-	if n := testing.AllocsPerRun(1000, func() {
-		if err := client.Write(link.Stop{}, h, nil, p); err != nil {
-			t.Fatal(err)
-		}
-		server.Ready()
-		if _, err := server.Next(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := server.Read(p); err != nil {
-			t.Fatal(err)
-		}
-	}); n != 0 {
-		t.Errorf("a frame allocates %v times", n)
-	}
 }
 
 // TestIdleMemory: what an idle connection costs in heap and stacks, at one end.

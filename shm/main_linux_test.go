@@ -21,7 +21,7 @@ import (
 )
 
 // patience is how long a test waits for what must come.
-const patience = 30 * time.Second
+const patience = 120 * time.Second
 
 // roleEnv tells the test binary that it is a second process: what to do, and the rendezvous to do it at.
 const roleEnv, pathEnv = "HOTLINE_SHM_ROLE", "HOTLINE_SHM_PATH"

@@ -73,7 +73,7 @@ func (c *Conn) writeSlow(stop link.Stop, span uint64) error {
 			fits, err := o.fits(span)
 			if !fits && err == nil && spun {
 				// The reader sets head and looks at want; we set want and look at head.
-				o.win.want.Store(o.wanted(span))
+				o.win.want.Swap(o.wanted(span))
 				fits, err = o.fits(span)
 			}
 			if err != nil {

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must happen. It is no measure of anything: a test that passes never
 // waits as long.
-const patience = 30 * time.Second
+const patience = 120 * time.Second
 
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, cond func() bool) {

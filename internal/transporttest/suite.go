@@ -16,7 +16,7 @@ import (
 )
 
 // Patience is how long the suite waits for what must come.
-const Patience = 60 * time.Second
+const Patience = 120 * time.Second
 
 // Transport is what the suite tests.
 type Transport struct {
