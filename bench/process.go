@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,6 +34,7 @@ func playRole(role string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	out := json.NewEncoder(os.Stdout)
+	log.SetOutput(io.Discard) // what some libraries have to say when their listener is closed
 	switch role {
 	case calibrate.Role:
 		return calibrate.Answer()
@@ -74,9 +76,10 @@ func (l *launcher) command(ctx context.Context, role string, args ...string) *ex
 
 // process is another process that takes requests and answers them, in lines of JSON.
 type process struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Reader
+	role string
+	cmd  *exec.Cmd
+	in   io.WriteCloser
+	out  *bufio.Reader
 }
 
 func (l *launcher) start(ctx context.Context, role string, args ...string) (*process, error) {
@@ -92,7 +95,7 @@ func (l *launcher) start(ctx context.Context, role string, args ...string) (*pro
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	return &process{cmd, in, bufio.NewReader(out)}, nil
+	return &process{role, cmd, in, bufio.NewReader(out)}, nil
 }
 
 // send sends a request.
@@ -102,14 +105,14 @@ func (p *process) send(request any) error { return json.NewEncoder(p.in).Encode(
 func (p *process) answer(to any) error {
 	line, err := p.out.ReadBytes('\n')
 	if err != nil {
-		return fmt.Errorf("the %s process ended early: %w", p.role(), err)
+		return fmt.Errorf("the %s process ended early: %w", p.role, err)
 	}
 	var a struct {
 		Error  string
 		Answer json.RawMessage
 	}
 	if err := json.Unmarshal(line, &a); err != nil {
-		return fmt.Errorf("the %s process said %.80q: %w", p.role(), line, err)
+		return fmt.Errorf("the %s process said %.80q: %w", p.role, line, err)
 	}
 	if a.Error != "" {
 		return errors.New(a.Error)
@@ -118,15 +121,6 @@ func (p *process) answer(to any) error {
 		return nil
 	}
 	return json.Unmarshal(a.Answer, to)
-}
-
-func (p *process) role() string {
-	for _, v := range p.cmd.Env {
-		if len(v) > len(roleVariable) && v[:len(roleVariable)] == roleVariable {
-			return v[len(roleVariable)+1:]
-		}
-	}
-	return "other"
 }
 
 // ask sends a request and waits for its answer.

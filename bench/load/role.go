@@ -78,13 +78,13 @@ func usage() Usage {
 const dialWait = 10 * time.Second
 
 // connect dials until the server answers.
-func connect(ctx context.Context, name, dir string) (peer.Client, error) {
-	p, ok := peer.Find(name)
+func connect(ctx context.Context, job Job) (peer.Client, error) {
+	p, ok := peer.Find(job.Peer)
 	if !ok {
-		return nil, fmt.Errorf("there is no peer %q", name)
+		return nil, fmt.Errorf("there is no peer %q", job.Peer)
 	}
 	for end := time.Now().Add(dialWait); ; time.Sleep(2 * time.Millisecond) {
-		c, err := p.Dial(ctx, dir)
+		c, err := p.Dial(ctx, job.Dir, peer.Load{Size: job.Size, Callers: job.Callers})
 		if err == nil || time.Now().After(end) {
 			return c, err
 		}
@@ -105,7 +105,7 @@ func Client(ctx context.Context, in io.Reader, out *json.Encoder) error {
 		var err error
 		var r *Result
 		if c == nil {
-			c, err = connect(ctx, job.Peer, job.Dir)
+			c, err = connect(ctx, job)
 		}
 		if err == nil {
 			r, err = Do(ctx, c, job)
@@ -133,7 +133,7 @@ func Links(ctx context.Context, in io.Reader, out *json.Encoder) error {
 		var err error
 		for i := 0; i < job.Callers && err == nil; i++ {
 			var c peer.Client
-			if c, err = connect(ctx, job.Peer, job.Dir); err == nil {
+			if c, err = connect(ctx, job); err == nil {
 				clients = append(clients, c)
 				err = once(c, job)
 			}

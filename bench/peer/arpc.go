@@ -27,7 +27,7 @@ func aRPC() Peer {
 			})
 			return s.Serve(ln)
 		}),
-		Dial: func(ctx context.Context, dir string) (Client, error) {
+		Dial: func(ctx context.Context, dir string, _ Load) (Client, error) {
 			log.SetLevel(log.LevelNone)
 			c, err := arpc.NewClient(func() (net.Conn, error) { return dial(ctx, dir, "unix") })
 			if err != nil {

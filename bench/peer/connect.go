@@ -15,7 +15,7 @@ func connectRPC() Peer {
 	return Peer{
 		Name: "connect", Way: "unix", Kind: Library, Module: "connectrpc.com/connect", Note: "raw codec, HTTP/2",
 		Serve: unixListen(serveConnect),
-		Dial: func(_ context.Context, dir string) (Client, error) {
+		Dial: func(_ context.Context, dir string, _ Load) (Client, error) {
 			transport := &http.Transport{
 				Protocols: plainHTTP2(),
 				DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -62,12 +62,16 @@ type connectRaw struct{}
 
 func (connectRaw) Name() string { return "raw" }
 
-func (connectRaw) Marshal(v any) ([]byte, error) {
+// Marshal copies: connect uses the memory of what it returns again.
+func (c connectRaw) Marshal(v any) ([]byte, error) { return c.MarshalAppend(nil, v) }
+
+// MarshalAppend is what connect calls where a codec has it, with memory that it keeps for that.
+func (connectRaw) MarshalAppend(dst []byte, v any) ([]byte, error) {
 	m, ok := v.(*connectBytes)
 	if !ok {
 		return nil, fmt.Errorf("raw codec: %T is not *connectBytes", v)
 	}
-	return m.data, nil
+	return append(dst, m.data...), nil
 }
 
 // Unmarshal copies: connect uses the memory of data again.

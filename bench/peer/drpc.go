@@ -24,7 +24,7 @@ func dRPC() Peer {
 			}
 			return drpcserver.New(m).Serve(context.Background(), ln)
 		}),
-		Dial: func(_ context.Context, dir string) (Client, error) {
+		Dial: func(_ context.Context, dir string, _ Load) (Client, error) {
 			pool := drpcpool.New[string, drpcpool.Conn](drpcpool.Options{})
 			c := pool.Get(context.Background(), "bench", func(ctx context.Context, _ string) (drpcpool.Conn, error) {
 				conn, err := dial(ctx, dir, "unix")

@@ -24,7 +24,7 @@ func gRPC() Peer {
 			s.RegisterService(&grpcEcho, grpcServer{})
 			return s.Serve(ln)
 		}),
-		Dial: func(_ context.Context, dir string) (Client, error) {
+		Dial: func(_ context.Context, dir string, _ Load) (Client, error) {
 			c, err := grpc.NewClient("unix://"+socket(dir), grpc.WithTransportCredentials(insecure.NewCredentials()),
 				grpc.WithDefaultCallOptions(grpc.ForceCodecV2(grpcRaw{})))
 			if err != nil {

@@ -46,7 +46,7 @@ func hotlineBy(way string) Peer {
 	return Peer{
 		Name: "hotline " + way, Way: way, Kind: Hotline, Module: "hotline",
 		Serve: func(ctx context.Context, dir string, ready func()) error { return serveHotline(ctx, dir, way, ready) },
-		Dial:  func(ctx context.Context, dir string) (Client, error) { return dialHotline(ctx, dir, way) },
+		Dial:  func(ctx context.Context, dir string, _ Load) (Client, error) { return dialHotline(ctx, dir, way) },
 	}
 }
 

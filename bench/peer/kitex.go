@@ -26,12 +26,12 @@ func kitexMux() Peer {
 			klog.SetLevel(klog.LevelFatal)
 			s := server.NewServer(server.WithListener(ln), server.WithMuxTransport(),
 				server.WithServerBasicInfo(&rpcinfo.EndpointBasicInfo{ServiceName: kitexService}))
-			if err := s.RegisterService(kitexInfo(), kitexHandler{}); err != nil {
+			if err := s.RegisterService(kitexInfo(), new(kitexHandler)); err != nil {
 				return err
 			}
 			return s.Run()
 		}),
-		Dial: func(_ context.Context, dir string) (Client, error) {
+		Dial: func(_ context.Context, dir string, _ Load) (Client, error) {
 			klog.SetLevel(klog.LevelFatal)
 			c, err := client.NewClient(kitexInfo(), client.WithHostPorts(socket(dir)), client.WithMuxConnection(1),
 				client.WithDestService(kitexService))
@@ -49,13 +49,13 @@ func kitexMux() Peer {
 
 type kitexHandler struct{}
 
-func (kitexHandler) Echo(_ context.Context, data []byte) ([]byte, error) { return data, nil }
+func (*kitexHandler) Echo(_ context.Context, data []byte) ([]byte, error) { return data, nil }
 
 // kitexInfo is what the kitex tool writes for the service { binary Echo(1: binary data) }.
 func kitexInfo() *serviceinfo.ServiceInfo {
 	handle := func(ctx context.Context, handler, args, result any) (err error) {
 		r := result.(*kitexMessage)
-		r.data, err = handler.(kitexHandler).Echo(ctx, args.(*kitexMessage).data)
+		r.data, err = handler.(*kitexHandler).Echo(ctx, args.(*kitexMessage).data)
 		return err
 	}
 	return &serviceinfo.ServiceInfo{

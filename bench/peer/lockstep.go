@@ -12,7 +12,7 @@ func lockStepBy(way string) Peer {
 	return Peer{
 		Name: "lock-step " + way, Way: way, Kind: Hand, Note: "by hand, a connection for each caller",
 		Serve: serveHand(way, echoLockStep),
-		Dial: func(ctx context.Context, dir string) (Client, error) {
+		Dial: func(ctx context.Context, dir string, _ Load) (Client, error) {
 			return &lockStep{ctx: ctx, dialer: handDialer{dir: dir, way: way}}, nil
 		},
 	}

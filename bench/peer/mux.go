@@ -14,7 +14,7 @@ func muxBy(way string) Peer {
 	return Peer{
 		Name: "multiplexed " + way, Way: way, Kind: Hand, Note: "by hand, one connection",
 		Serve: serveHand(way, echoMux),
-		Dial: func(ctx context.Context, dir string) (Client, error) {
+		Dial: func(ctx context.Context, dir string, _ Load) (Client, error) {
 			d := &handDialer{dir: dir, way: way}
 			conn, err := d.dial(ctx)
 			if err != nil {

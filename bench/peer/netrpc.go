@@ -17,7 +17,7 @@ func netRPC() Peer {
 			s.Accept(ln)
 			return nil
 		}),
-		Dial: func(ctx context.Context, dir string) (Client, error) {
+		Dial: func(ctx context.Context, dir string, _ Load) (Client, error) {
 			conn, err := dial(ctx, dir, "unix")
 			if err != nil {
 				return nil, err

@@ -22,8 +22,14 @@ type Peer struct {
 	// Serve serves in dir until ctx ends or the process does. It calls ready when a client may dial.
 	Serve func(ctx context.Context, dir string, ready func()) error
 
-	// Dial makes what one client process holds.
-	Dial func(ctx context.Context, dir string) (Client, error)
+	// Dial makes what one client process holds. The load is a hint.
+	Dial func(ctx context.Context, dir string, load Load) (Client, error)
+}
+
+// Load is what a client is going to do.
+type Load struct {
+	Size    int // bytes of an echo
+	Callers int
 }
 
 // Kind says what a peer is, for the comparisons.

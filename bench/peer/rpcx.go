@@ -22,7 +22,7 @@ func rpcX() Peer {
 			}
 			return s.ServeListener("unix", ln)
 		}),
-		Dial: func(_ context.Context, dir string) (Client, error) {
+		Dial: func(_ context.Context, dir string, _ Load) (Client, error) {
 			log.SetDummyLogger()
 			d, err := client.NewPeer2PeerDiscovery("unix@"+socket(dir), "")
 			if err != nil {

@@ -13,15 +13,15 @@ import (
 )
 
 // shmIPC is shmipc-go, which moves bytes and has no calls: a length goes before them, as in its own example. Tuned, its
-// shared memory is a memfd of 256 MiB whose slices hold the messages of the grid whole.
+// shared memory is a memfd with four slices for each caller, each of which holds a message whole.
 func shmIPC(tuned bool) Peer {
 	p := Peer{Name: "shmipc", Way: "shm", Kind: Memory, Module: "github.com/cloudwego/shmipc-go", Note: "default configuration, a stream for each caller"}
 	if tuned {
-		p.Name, p.Note = "shmipc tuned", "memfd, 256 MiB, slices that hold a message whole, a stream for each caller"
+		p.Name, p.Note = "shmipc tuned", "memfd, four slices for each caller that hold a message whole, a stream for each caller"
 	}
 	p.Serve = unixListen(serveShmIPC)
-	p.Dial = func(_ context.Context, dir string) (Client, error) {
-		m, err := shmipc.NewSessionManager(shmIPCConfig(dir, tuned))
+	p.Dial = func(_ context.Context, dir string, load Load) (Client, error) {
+		m, err := shmipc.NewSessionManager(shmIPCConfig(dir, tuned, load))
 		if err != nil {
 			return nil, err
 		}
@@ -30,7 +30,7 @@ func shmIPC(tuned bool) Peer {
 	return p
 }
 
-func shmIPCConfig(dir string, tuned bool) *shmipc.SessionManagerConfig {
+func shmIPCConfig(dir string, tuned bool, load Load) *shmipc.SessionManagerConfig {
 	c := shmipc.DefaultSessionManagerConfig()
 	c.Network, c.Address = "unix", socket(dir)
 	c.LogOutput = io.Discard
@@ -41,9 +41,9 @@ func shmIPCConfig(dir string, tuned bool) *shmipc.SessionManagerConfig {
 		return c
 	}
 	c.MemMapType = shmipc.MemMapTypeMemFd
-	c.ShareMemoryBufferCap = 256 << 20
-	c.QueueCap = 64 << 10
-	c.BufferSliceSizes = []*shmipc.SizePercentPair{{Size: 4 << 10, Percent: 10}, {Size: 68 << 10, Percent: 20}, {Size: 1<<20 + 4<<10, Percent: 70}}
+	slice := uint32(load.Size) + 64
+	c.BufferSliceSizes = []*shmipc.SizePercentPair{{Size: slice, Percent: 100}}
+	c.ShareMemoryBufferCap = max(2<<20, (slice+64)*uint32(4*load.Callers+16))
 	return c
 }
 

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hotline/bench/peer"
+	"hotline/bench/report"
+)
+
+// The files in the directory of the results, beside the charts.
+const (
+	resultsName = "results.csv"
+	reportName  = "report.md"
+)
+
+// writeReport makes the report and the charts of the results in dir. The command is what the report says it comes from.
+func writeReport(dir, command string) error {
+	f, err := os.Open(filepath.Join(dir, resultsName))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	rows, err := report.Read(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	results := report.Collect(rows)
+	standing := make(map[string]report.Standing)
+	for _, p := range peer.All() {
+		standing[p.Name] = map[peer.Kind]report.Standing{peer.Hotline: report.Ours, peer.Hand: report.ByHand,
+			peer.Library: report.Rival, peer.Memory: report.ShmPeer}[p.Kind]
+	}
+	var b bytes.Buffer
+	header(&b, command, results)
+	b.WriteString("## Goals\n\n")
+	if err := report.Goals(&b, results, standing); err != nil {
+		return err
+	}
+	b.WriteString("\n## Results\n\n")
+	if err := report.Markdown(&b, results); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, reportName)
+	if err := os.WriteFile(path, bytes.TrimRight(b.Bytes(), "\n"), 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "wrote", path)
+	for _, c := range report.Charts() {
+		path := filepath.Join(dir, c.File)
+		drawn, err := report.Draw(path, c, results)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if drawn {
+			fmt.Fprintln(os.Stderr, "wrote", path)
+		}
+	}
+	return nil
+}
+
+// header writes where, when and with what it was measured.
+func header(b *bytes.Buffer, command string, results *report.Results) {
+	var u unix.Utsname
+	unix.Uname(&u)
+	kernel := unix.ByteSliceToString(u.Release[:])
+	fmt.Fprintf(b, "- machine: %s, %d CPUs for this process, Linux %s %s, %s\n", cpuModel(), runtime.NumCPU(), kernel, runtime.GOARCH, runtime.Version())
+	fmt.Fprintf(b, "- date: %s\n- command: `%s`\n", time.Now().UTC().Format("2006-01-02 15:04 MST"), strings.TrimSpace(command))
+	if line, clock, rounds := results.Calibration(); rounds > 0 {
+		fmt.Fprintf(b, "- calibration: a cache line there and back between two processes %.0f ns (%.0f to %.0f), a read of the clock %.0f ns; rounds: %d\n",
+			line.Median, line.Min, line.Max, clock.Median, rounds)
+	}
+	b.WriteString("\n| peer | way | version | used |\n| --- | --- | --- | --- |\n")
+	versions := moduleVersions()
+	for _, p := range peer.All() {
+		version := versions[p.Module]
+		switch p.Module {
+		case "":
+			version = runtime.Version()
+		case "hotline":
+			version = "this tree"
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", p.Name, p.Way, version, p.Note)
+	}
+	b.WriteString("\n")
+}
+
+// moduleVersions returns the versions of the modules that this program is made of.
+func moduleVersions() map[string]string {
+	versions := make(map[string]string)
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			versions[m.Path] = m.Version
+		}
+	}
+	return versions
+}
+
+// cpuModel returns what the processor calls itself.
+func cpuModel() string {
+	f, err := os.Open("/proc/cpuinfo")
+	if err != nil {
+		return "unknown processor"
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if name, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown processor"
+}
