@@ -48,9 +48,9 @@ func Goals(w io.Writer, r *Results, standing map[string]Standing) error {
 		case g.limit == 0:
 			verdict += fmt.Sprintf(" by %s", digits(g.measured))
 		case g.atLeast:
-			verdict += fmt.Sprintf(": %.0f%% under", 100*(1-g.measured/g.limit))
+			verdict += fmt.Sprintf(" by %s%%", digits(100*(1-g.measured/g.limit)))
 		default:
-			verdict += fmt.Sprintf(" by %.0f%%", 100*(g.measured/g.limit-1))
+			verdict += fmt.Sprintf(" by %s%%", digits(100*(g.measured/g.limit-1)))
 		}
 		if g.note != "" {
 			verdict = strings.TrimPrefix(verdict+"; "+g.note, "; ")
