@@ -86,7 +86,8 @@ wrong: an unknown command, flag or method, or arguments that do not fit.`,
 	root.MarkPersistentFlagDirname("dir")
 	root.RegisterFlagCompletionFunc("output",
 		cobra.FixedCompletions([]cobra.Completion{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
-	root.AddCommand(a.serveCommand(), a.lsCommand(), a.describeCommand(), a.callCommand(), a.versionCommand())
+	root.AddCommand(a.serveCommand(), a.lsCommand(), a.describeCommand(), a.callCommand(), a.benchCommand(),
+		a.versionCommand())
 	return root
 }
 

@@ -52,42 +52,62 @@ func (a *app) callCommand() *cobra.Command {
 		},
 	}
 	r.flags(cmd)
-	cmd.Flags().IntVar(&r.maxMessage, "max-message", defaultMaxMessage,
-		"the longest argument and the longest reply to take, in bytes")
+	r.messageFlag(cmd)
 	return cmd
 }
 
 func (a *app) call(ctx context.Context, target, method string, words []string, r *reach) error {
+	q, err := a.newRequest(ctx, target, method, words, r)
+	if err != nil {
+		return err
+	}
+	defer q.client.Close()
+	results, err := invoke(ctx, q.client, q.method, q.args)
+	if err != nil {
+		return r.explain(ctx, err)
+	}
+	return a.printResults(q.method, results)
+}
+
+// request is a call that is ready to be made, any number of times. Its client belongs to whoever asked for it.
+type request struct {
+	client  *hotline.Client
+	service hotline.ServiceInfo
+	method  *hotline.MethodInfo
+	args    []any
+}
+
+// newRequest connects to a service, and reads and checks the words that are a method's arguments.
+func (a *app) newRequest(ctx context.Context, target, method string, words []string, r *reach) (*request, error) {
 	c, err := a.dial(ctx, target, r)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer c.Close()
-	s := c.Service()
-	m, err := findMethod(&s, method)
+	q := &request{client: c, service: c.Service()}
+	if q.method, err = findMethod(&q.service, method); err == nil {
+		q.args, err = a.arguments(ctx, q.method, words, r)
+	}
 	if err != nil {
-		return err
+		c.Close()
+		return nil, err
 	}
+	return q, nil
+}
+
+// arguments returns the values that words are for m.
+func (a *app) arguments(ctx context.Context, m *hotline.MethodInfo, words []string, r *reach) ([]any, error) {
 	types, err := valueTypes(m, m.Arguments)
 	if err != nil {
-		return fmt.Errorf("the arguments of %s: %w", m.Name, err)
+		return nil, fmt.Errorf("the arguments of %s: %w", m.Name, err)
 	}
 	if len(words) != len(types) {
-		return usagef("%s takes %s, not %d: %s", m.Name, count(len(types), "argument"), len(words), m.Signature)
+		return nil, usagef("%s takes %s, not %d: %s", m.Name, count(len(types), "argument"), len(words), m.Signature)
 	}
 	args, err := readArguments(ctx, words, a.in, cmp.Or(r.maxMessage, defaultMaxMessage))
 	if err != nil {
-		return r.explain(ctx, err)
+		return nil, r.explain(ctx, err)
 	}
-	values, err := buildArguments(m, types, args)
-	if err != nil {
-		return err
-	}
-	results, err := invoke(ctx, c, m, values)
-	if err != nil {
-		return r.explain(ctx, err)
-	}
-	return a.printResults(m, results)
+	return buildArguments(m, types, args)
 }
 
 // valueTypes returns Go types for the arguments or the results of m. Where the codec is JSON, what has no type stays

@@ -14,15 +14,16 @@ import (
 const completeWait = 2 * time.Second
 
 // complete offers the names of the running services for the first word after a command, and the service's methods
-// for the second one of call.
+// for the second one of call and bench.
 func (a *app) complete(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	calls := cmd.Name() == "call" || cmd.Name() == "bench"
 	switch {
 	case len(args) == 0:
 		return a.completeServices(), cobra.ShellCompDirectiveNoFileComp
-	case len(args) == 1 && cmd.Name() == "call":
+	case len(args) == 1 && calls:
 		address, _ := cmd.Flags().GetString("address")
 		return a.completeMethods(cmd.Context(), args[0], address), cobra.ShellCompDirectiveNoFileComp
-	case cmd.Name() == "call":
+	case calls:
 		return nil, cobra.ShellCompDirectiveDefault // files, for @
 	}
 	return nil, cobra.ShellCompDirectiveNoFileComp

@@ -33,6 +33,12 @@ func (r *reach) flags(cmd *cobra.Command) {
 		cobra.ShellCompDirectiveNoSpace|cobra.ShellCompDirectiveNoFileComp))
 }
 
+// messageFlag is for commands that make calls.
+func (r *reach) messageFlag(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&r.maxMessage, "max-message", defaultMaxMessage,
+		"the longest argument and the longest reply to take, in bytes")
+}
+
 // check reports what is wrong with the flags.
 func (r *reach) check() error {
 	switch {

@@ -4,6 +4,7 @@
 //	hotline ls                             what runs on this machine
 //	hotline describe echo_serv             the methods of a service
 //	hotline call echo_serv Sum 2 3         call one
+//	hotline bench echo_serv Sum 2 3        call one for some seconds, and measure
 //
 // It exits with 0 when all is well, with 1 when what was asked for failed, and with 2 when the command line is wrong:
 // an unknown command, flag or method, or arguments that the method does not take.
