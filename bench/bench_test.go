@@ -137,6 +137,29 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// The report goes between the marks of a document, whatever is there, and nowhere else.
+func TestFill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "doc.md")
+	for _, old := range []string{"", "\nold\ntext\n"} {
+		if err := os.WriteFile(path, []byte("a\n"+docBegin+old+docEnd+"z\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := fill(path, []byte("new\n")); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		if want := "a\n" + docBegin + "\nnew\n\n" + docEnd + "z\n"; err != nil || string(got) != want {
+			t.Errorf("fill over %q: got %q, %v, want %q", old, got, err, want)
+		}
+	}
+	if err := os.WriteFile(path, []byte("a\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := fill(path, nil); err == nil {
+		t.Error("fill of a document without marks: got no error")
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	for _, args := range []string{"-size 0", "-callers x", "-rounds 0", "extra", "-time -1s", "-links 1"} {
 		if o, err := parse(strings.Fields(args)); err == nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -258,5 +257,3 @@ func withLinks(ctx context.Context, l *launcher, c *cell, p peer.Peer, n int, mo
 	}
 	return row, err
 }
-
-var errSkipped = errors.New("skipped")

@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"time"
 )
+
+// errSkipped says that conditions can't be had on this machine.
+var errSkipped = errors.New("skipped")
 
 // withHogs keeps two cores busy beside what is measured.
 func withHogs(ctx context.Context, l *launcher) (func(), error) {

@@ -7,7 +7,7 @@
 //
 // What is measured goes to the directory of -out: results.csv has a line for each peer, cell and round; report.md the
 // medians, their spread and the goals; the charts are SVG. With -add, the lines that are there are kept and the report is
-// made of all. Ctrl-C ends it and keeps what was measured. It is for Linux.
+// made of all. -doc ../docs/benchmarks.md renews the project's own page. Ctrl-C ends it and keeps what was measured. It is for Linux.
 package main
 
 import (
@@ -50,6 +50,7 @@ func exit(err error) {
 type options struct {
 	plan
 	out        string
+	doc        string
 	add        bool
 	reportOnly bool
 	strict     bool
@@ -70,6 +71,7 @@ func parse(args []string) (*options, error) {
 	flags.DurationVar(&o.idle, "idle", 5*time.Second, "how long links are idle")
 	flags.IntVar(&o.links, "links", 10_000, "how many idle links at most")
 	flags.StringVar(&o.out, "out", "results", "directory of the results")
+	flags.StringVar(&o.doc, "doc", "", "a document to put the report into as well, with the charts beside it")
 	flags.BoolVar(&o.add, "add", false, "keep the results that are there, and report all")
 	flags.BoolVar(&o.reportOnly, "report", false, "measure nothing: report the results that are there")
 	flags.BoolVar(&o.strict, "strict", false, "exit with 1 if a peer failed")
@@ -135,7 +137,7 @@ func bench(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	return writeReport(o.out, "go run . "+strings.Join(args, " "))
+	return writeReport(o.out, o.doc, "go run . "+strings.Join(args, " "))
 }
 
 // measure measures, and returns nil when ctx has ended: what was measured is reported.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,38 +24,62 @@ const (
 	reportName  = "report.md"
 )
 
-// writeReport makes the report and the charts of the results in dir. The command is what the report says it comes from.
-func writeReport(dir, command string) error {
-	f, err := os.Open(filepath.Join(dir, resultsName))
+// writeReport makes the report and the charts of the results in dir, and puts both into the document doc if there is one.
+// The command is what the report says it comes from.
+func writeReport(dir, doc, command string) error {
+	results, err := readResults(dir)
 	if err != nil {
 		return err
+	}
+	text, err := reportText(command, results)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, reportName)
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "wrote", path)
+	if err := drawCharts(dir, results); err != nil || doc == "" {
+		return err
+	}
+	if err := fill(doc, text); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "wrote", doc)
+	return drawCharts(filepath.Dir(doc), results)
+}
+
+func readResults(dir string) (*report.Results, error) {
+	f, err := os.Open(filepath.Join(dir, resultsName))
+	if err != nil {
+		return nil, err
 	}
 	defer f.Close()
 	rows, err := report.Read(f)
 	if err != nil {
-		return fmt.Errorf("%s: %w", f.Name(), err)
+		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
-	results := report.Collect(rows)
-	standing := make(map[string]report.Standing)
+	return report.Collect(rows), nil
+}
+
+func reportText(command string, results *report.Results) ([]byte, error) {
+	kinds := make(map[string]peer.Kind)
 	for _, p := range peer.All() {
-		standing[p.Name] = map[peer.Kind]report.Standing{peer.Hotline: report.Ours, peer.Hand: report.ByHand,
-			peer.Library: report.Rival, peer.Memory: report.ShmPeer}[p.Kind]
+		kinds[p.Name] = p.Kind
 	}
 	var b bytes.Buffer
 	header(&b, command, results)
 	b.WriteString("## Goals\n\n")
-	if err := report.Goals(&b, results, standing); err != nil {
-		return err
+	if err := report.Goals(&b, results, kinds); err != nil {
+		return nil, err
 	}
 	b.WriteString("\n## Results\n\n")
-	if err := report.Markdown(&b, results); err != nil {
-		return err
-	}
-	path := filepath.Join(dir, reportName)
-	if err := os.WriteFile(path, bytes.TrimRight(b.Bytes(), "\n"), 0o644); err != nil {
-		return err
-	}
-	fmt.Fprintln(os.Stderr, "wrote", path)
+	err := report.Markdown(&b, results)
+	return append(bytes.TrimRight(b.Bytes(), "\n"), '\n'), err
+}
+
+func drawCharts(dir string, results *report.Results) error {
 	for _, c := range report.Charts() {
 		path := filepath.Join(dir, c.File)
 		drawn, err := report.Draw(path, c, results)
@@ -66,6 +91,26 @@ func writeReport(dir, command string) error {
 		}
 	}
 	return nil
+}
+
+// The lines of a document between which the report is.
+const (
+	docBegin = "<!-- results: written by go run . -doc -->\n"
+	docEnd   = "<!-- end of results -->\n"
+)
+
+// fill replaces the report in the document at path.
+func fill(path string, text []byte) error {
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, begins := bytes.Cut(old, []byte(docBegin))
+	_, after, ends := bytes.Cut(rest, []byte(docEnd))
+	if !begins || !ends {
+		return fmt.Errorf("%s has not the lines %q and %q, between which the report goes", path, docBegin, docEnd)
+	}
+	return os.WriteFile(path, slices.Concat(before, []byte(docBegin+"\n"), text, []byte("\n"+docEnd), after), 0o644)
 }
 
 // header writes where, when and with what it was measured.

@@ -5,16 +5,8 @@ import (
 	"io"
 	"strings"
 	"time"
-)
 
-// Standing says how the comparisons take a peer.
-type Standing int
-
-const (
-	Ours    Standing = iota // hotline
-	ByHand                  // written by hand: a measure, not a rival
-	Rival                   // a library for calls
-	ShmPeer                 // a library for shared memory
+	"hotline/bench/peer"
 )
 
 // inPlace is the peer that echoes 1 MiB without a copy on either side, where there is one.
@@ -30,11 +22,11 @@ type goal struct {
 	note         string
 }
 
-// Goals writes the comparison with the goals. standing tells what a peer is.
-func Goals(w io.Writer, r *Results, standing map[string]Standing) error {
+// Goals writes the comparison with the goals. kinds tells what each peer is.
+func Goals(w io.Writer, r *Results, kinds map[string]peer.Kind) error {
 	t := &tables{w: w, r: r}
 	t.printf("| goal | what | wanted | measured | |\n| --- | --- | ---: | ---: | --- |\n")
-	for _, g := range append(append(r.callGoals(), r.conditionGoals()...), append(r.idleGoals(), r.peerGoals(standing)...)...) {
+	for _, g := range append(append(r.callGoals(), r.conditionGoals()...), append(r.idleGoals(), r.peerGoals(kinds)...)...) {
 		sign, verdict := "at most", "**missed**"
 		if g.atLeast {
 			sign = "at least"
@@ -60,19 +52,20 @@ func Goals(w io.Writer, r *Results, standing map[string]Standing) error {
 	return t.err
 }
 
-// at returns the key of hotline over shared memory in the grid.
-func at(peer string, size, callers int) Key {
-	return Key{Scenario: Grid, Peer: peer, Size: size, Callers: callers}
+// at returns the key of a peer in a cell of the grid.
+func at(name string, size, callers int) Key {
+	return Key{Scenario: Grid, Peer: name, Size: size, Callers: callers}
 }
 
 const shm, unix, tcp, handUnix = "hotline shm", "hotline unix", "hotline tcp", "lock-step unix"
 
-// atMost and atLeast make a goal of a number of one cell.
+// atMost makes a goal of a number of one cell.
 func (r *Results) atMost(number, what string, limit float64, k Key, of func(*Row) float64) goal {
 	f, ok := r.Of(k, of)
 	return goal{number: number, what: what, limit: limit, measured: f.Median, ok: ok}
 }
 
+// atLeast is atMost for a number that is to be large.
 func (r *Results) atLeast(number, what string, limit float64, k Key, of func(*Row) float64) goal {
 	g := r.atMost(number, what, limit, k, of)
 	g.atLeast = true
@@ -154,9 +147,9 @@ func (r *Results) idleGoals() []goal {
 }
 
 // peerGoals are those that compare with the peers: 4 and 8.
-func (r *Results) peerGoals(standing map[string]Standing) []goal {
+func (r *Results) peerGoals(kinds map[string]peer.Kind) []goal {
 	const mib, kib64 = 1 << 20, 64 << 10
-	best, name := r.best(at("", mib, 1), standing, Rival, ByHand, ShmPeer)
+	best, name := r.best(at("", mib, 1), kinds, peer.Library, peer.Hand, peer.Memory)
 	first := r.ratio("4", "1 MiB, one caller: median, over that of the quickest peer", 1, at(shm, mib, 1), best, p50)
 	first.note = name
 	goals := []goal{
@@ -165,7 +158,7 @@ func (r *Results) peerGoals(standing map[string]Standing) []goal {
 		r.ratio("4", "64 KiB in place: median, over that of the copying call", 0.6, at(inPlace, kib64, 1), at(shm, kib64, 1), p50),
 	}
 	for _, ours := range []string{unix, tcp} {
-		goals = append(goals, r.ahead(ours, standing))
+		goals = append(goals, r.ahead(ours, kinds))
 		hand := "lock-step " + strings.TrimPrefix(ours, "hotline ")
 		for _, c := range r.cells(Grid) {
 			if c.Callers == 1 {
@@ -177,8 +170,8 @@ func (r *Results) peerGoals(standing map[string]Standing) []goal {
 	return goals
 }
 
-// best returns the cell of the quickest peer, by its median, of those that stand so.
-func (r *Results) best(cell Key, standing map[string]Standing, among ...Standing) (Key, string) {
+// best returns the cell of the quickest peer, by its median, of those of some kinds.
+func (r *Results) best(cell Key, kinds map[string]peer.Kind, among ...peer.Kind) (Key, string) {
 	var best Key
 	lowest := 0.0
 	cell.Peer = ""
@@ -187,7 +180,7 @@ func (r *Results) best(cell Key, standing map[string]Standing, among ...Standing
 		k.Peer = name
 		f, ok := r.Of(k, p50)
 		for _, s := range among {
-			if ok && standing[name] == s && (lowest == 0 || f.Median < lowest) {
+			if ok && kinds[name] == s && (lowest == 0 || f.Median < lowest) {
 				best, lowest = k, f.Median
 			}
 		}
@@ -196,7 +189,7 @@ func (r *Results) best(cell Key, standing map[string]Standing, among ...Standing
 }
 
 // ahead counts the cells in which a library for calls answers more calls a second.
-func (r *Results) ahead(ours string, standing map[string]Standing) goal {
+func (r *Results) ahead(ours string, kinds map[string]peer.Kind) goal {
 	g := goal{number: "8", what: ours + ": cells of the grid in which a library for calls is ahead, by calls/s"}
 	var lost []string
 	for _, c := range r.cells(Grid) {
@@ -210,7 +203,7 @@ func (r *Results) ahead(ours string, standing map[string]Standing) goal {
 		ahead := ""
 		for _, name := range r.peers(c) {
 			k.Peer = name
-			if f, ok := r.Of(k, perSec); ok && standing[name] == Rival && f.Median > mine.Median {
+			if f, ok := r.Of(k, perSec); ok && kinds[name] == peer.Library && f.Median > mine.Median {
 				ahead += fmt.Sprintf(" %s ×%.2f", name, f.Median/mine.Median)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"hotline/bench/load"
+	"hotline/bench/peer"
 )
 
 func TestRows(t *testing.T) {
@@ -45,10 +46,10 @@ func TestRows(t *testing.T) {
 }
 
 // rowsOf returns a row of the grid for each p50, in rounds.
-func rowsOf(peer string, size, callers int, p50s ...int64) []Row {
+func rowsOf(name string, size, callers int, p50s ...int64) []Row {
 	var rows []Row
 	for i, p := range p50s {
-		rows = append(rows, Row{Scenario: Grid, Round: i + 1, Peer: peer, Size: size, Callers: callers, Line: 100, Clock: 30,
+		rows = append(rows, Row{Scenario: Grid, Round: i + 1, Peer: name, Size: size, Callers: callers, Line: 100, Clock: 30,
 			Result: load.Result{P50: p, P99: 2 * p, PerSec: 1e9 / float64(p), Slowest: 1, Allocs: 1}})
 	}
 	return rows
@@ -77,9 +78,9 @@ func TestGoals(t *testing.T) {
 	rows = append(rows, rowsOf("shmipc", 1<<20, 1, 1500)...)
 	rows = append(rows, rowsOf(unix, 1<<20, 1, 4000)...)
 	rows = append(rows, rowsOf(shm, 16, 8, 330)...) // 3.3 round trips for a call of all
-	standing := map[string]Standing{shm: Ours, unix: Ours, "kitex": Rival, "shmipc": ShmPeer}
+	kinds := map[string]peer.Kind{shm: peer.Hotline, unix: peer.Hotline, "kitex": peer.Library, "shmipc": peer.Memory}
 	var b bytes.Buffer
-	if err := Goals(&b, Collect(rows), standing); err != nil {
+	if err := Goals(&b, Collect(rows), kinds); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
