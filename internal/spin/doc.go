@@ -1,4 +1,4 @@
-// Package spin is the waiting policy of everything in this module that polls memory before it sleeps.
+// Package spin is the waiting policy of everything in this module that polls, memory or a socket, before it sleeps.
 //
 // A [Group] is what a process may spend: it knows how many CPUs the process really has, and lets no more goroutines
 // spin at once than leave one of them free. A [Waiter] is one waiting place: it learns from its last waits whether

@@ -4,9 +4,11 @@ import "time"
 
 // The shape of a wait, as measured with two processes on two CPUs that were idle, or busy with one or two other programs.
 const (
-	// tightLooks is how often the tight phase polls, with a pause between two looks. A pause is some tens of
-	// nanoseconds (it differs tenfold between CPUs), which makes the phase one to two microseconds long.
-	tightLooks = 48
+	// tightLooks is how often the tight phase polls memory, with a pause between two looks. A pause is some tens of
+	// nanoseconds (it differs tenfold between CPUs), which makes the phase one to two microseconds long. A look that is a
+	// system call takes some hundreds by itself.
+	tightLooks     = 48
+	tightCallLooks = 4
 
 	// A yield that takes shareTime and brings what we wait for has let the peer run: both are on one CPU. That is how to
 	// get an answer from there, in 6 µs, but with both always ready to run the kernel leaves them there, though
@@ -35,6 +37,7 @@ const (
 type Waiter struct {
 	group  *Group
 	max    time.Duration
+	tight  int // looks of the tight phase
 	miss   int // moving average: how many of the last long phases were for nothing, 0 to missFull
 	probe  int // long phases to leave out between two while they don't pay
 	left   int // of them
@@ -50,8 +53,18 @@ func NewWaiter(g *Group, max time.Duration) Waiter {
 	if max < 0 {
 		max = 0
 	}
-	return Waiter{group: g, max: max, probe: probeFirst}
+	return Waiter{group: g, max: max, tight: tightLooks, probe: probeFirst}
 }
+
+// NewCallWaiter is NewWaiter for waits whose looks are system calls.
+func NewCallWaiter(g *Group, max time.Duration) Waiter {
+	w := NewWaiter(g, max)
+	w.tight = tightCallLooks
+	return w
+}
+
+// Enabled reports whether Wait ever looks more than once.
+func (w *Waiter) Enabled() bool { return w.max > 0 && w.group.Enabled() }
 
 // Wait polls ready until it is true or the budget of this wait is spent, and returns the last answer. It never
 // sleeps. ready must be quick, and is polled at least once.
@@ -59,10 +72,10 @@ func (w *Waiter) Wait(ready func() bool) bool {
 	if ready() {
 		return true
 	}
-	if w.max <= 0 || !w.group.Enabled() {
+	if !w.Enabled() {
 		return false
 	}
-	for range tightLooks {
+	for range w.tight {
 		pause(1)
 		if ready() {
 			w.hit()
