@@ -58,7 +58,7 @@ type Server struct {
 	// DrainTimeout is how long Serve waits for calls in flight when its context has ended; 10 s by default.
 	DrainTimeout time.Duration
 
-	// MaxSpin is the longest that a link may poll for its peer before it sleeps: CPU time for speed. Zero is 20 µs, which a link
+	// MaxSpin is the longest that a link may poll for its peer before it sleeps: CPU time for speed. Zero is 100 µs, which a link
 	// spends only while that pays; less than zero is never. A process that has less than two CPUs never does.
 	MaxSpin time.Duration
 

@@ -23,8 +23,8 @@ const (
 	stateEnded             // Close or a failure: nothing works any more, and Conn.cause says why
 )
 
-// wokenFactor is how much longer a wait for a peer may be that was asleep: waking costs 40 to 100 µs.
-const wokenFactor = 5
+// wokenFactor is how much longer a wait for a peer may be that was asleep, and still has to wake up.
+const wokenFactor = 2
 
 var (
 	noDeadline time.Time

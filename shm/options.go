@@ -37,7 +37,7 @@ type Options struct {
 	// HandshakeTimeout bounds the rendezvous; zero is DefaultHandshakeTimeout.
 	HandshakeTimeout time.Duration
 
-	// MaxSpin is the longest that a wait may poll before it sleeps, or five times that where the peer had to be
+	// MaxSpin is the longest that a wait may poll before it sleeps, or twice that where the peer had to be
 	// woken first; zero is spin.DefaultMax, less than zero is never.
 	MaxSpin time.Duration
 

@@ -6,6 +6,6 @@
 //
 // A wait has up to three phases. The tight one polls with a CPU's pause instruction between looks, for a microsecond or
 // two: a peer that is running answers in that time. Then the CPU is offered to whoever else is ready to run on it: that may be
-// the peer. The long phase polls until the budget is spent. Both ends of a link wait in the same way, so that neither
+// the peer, and a thread that finds its peer there again and again moves to another CPU. The long phase polls until the budget is spent. Both ends of a link wait in the same way, so that neither
 // starves the other.
 package spin

@@ -7,14 +7,18 @@ const (
 	// tightLooks is how often the tight phase polls memory, with a pause between two looks. A pause is some tens of
 	// nanoseconds (it differs tenfold between CPUs), which makes the phase one to two microseconds long. A look that is a
 	// system call takes some hundreds by itself.
-	tightLooks     = 48
+	tightLooks     = 96
 	tightCallLooks = 4
 
-	// A yield that takes shareTime and brings what we wait for has let the peer run: both are on one CPU. That is how to
-	// get an answer from there, in 6 µs, but with both always ready to run the kernel leaves them there, though
-	// another CPU may be idle. After shareTurns such waits one sleeps, and is put on an idle CPU when it is woken.
-	shareTime  = 2 * time.Microsecond
-	shareTurns = 64
+	// A yield that takes much longer than one for nothing, and brings what we wait for, has let the peer run: both are on one
+	// CPU. That is how to get an answer from there, in 6 to 12 µs, but with both always ready to run the kernel leaves them
+	// there, though another CPU may be idle: neither waking nor, for a long time, its balancing moves one of them. After
+	// shareTurns such waits in a row this one's thread moves itself; where that does not help for long, because
+	// others have the other CPUs, it does so after twice as many each time, up to shareLast. apartWaits waits
+	// without sharing say that it did help.
+	shareTurns = 16
+	shareLast  = 1 << 14
+	apartWaits = 1 << 12
 
 	// A yield that takes sliceTime has let a program run that has nothing to do with us, for a time slice of up to 4 ms.
 	// The next sliceWaits waits don't yield.
@@ -42,6 +46,8 @@ type Waiter struct {
 	probe  int // long phases to leave out between two while they don't pay
 	left   int // of them
 	shared int // successive waits that ended with the peer having run on our CPU
+	turns  int // of them until the thread moves
+	apart  int // waits since it moved that ended otherwise
 	wary   int // waits that are not to yield
 }
 
@@ -53,7 +59,7 @@ func NewWaiter(g *Group, max time.Duration) Waiter {
 	if max < 0 {
 		max = 0
 	}
-	return Waiter{group: g, max: max, tight: tightLooks, probe: probeFirst}
+	return Waiter{group: g, max: max, tight: tightLooks, probe: probeFirst, turns: shareTurns}
 }
 
 // NewCallWaiter is NewWaiter for waits whose looks are system calls.
@@ -91,9 +97,8 @@ func (w *Waiter) Wait(ready func() bool) bool {
 // process's threads each time, which takes the very CPU that the peer needs, and often the goroutine too. Goroutines
 // that are ready run on the process's other CPUs; a spin is short, and the group leaves one CPU alone.
 func (w *Waiter) waitSlow(ready func() bool) bool {
-	if w.shared >= shareTurns {
-		w.shared = 0
-		return false
+	if w.shared >= w.turns {
+		w.part()
 	}
 	if w.wary > 0 {
 		w.wary--
@@ -134,15 +139,25 @@ func (w *Waiter) yieldOnce(ready func() bool) bool {
 		w.shared = 0
 		return false
 	}
-	if took > shareTime {
+	if took > 2*w.group.yieldCost+time.Microsecond {
 		w.shared++
 	}
 	return true
 }
 
+// part moves this thread to another CPU than the one that it shares with the peer.
+func (w *Waiter) part() {
+	if w.apart >= apartWaits {
+		w.turns = shareTurns
+	}
+	w.shared, w.apart, w.turns = 0, 0, min(2*w.turns, shareLast)
+	move()
+}
+
 // hit learns from a wait that ended in the tight phase.
 func (w *Waiter) hit() {
 	w.shared = 0
+	w.apart++
 	if w.miss != 0 {
 		w.miss -= (w.miss + missWeight - 1) / missWeight
 	}
