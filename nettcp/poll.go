@@ -12,6 +12,21 @@ func (c *Conn) whole() bool {
 	return len(have) >= wire.HeaderSize && len(have)-wire.HeaderSize >= wire.FrameLength(have) && !c.over.Load()
 }
 
+// batchReads is how many reads have to bring one frame at most, after one that brought several, until the reader polls
+// again. Where several callers are at work the frames come in batches: a sleep costs all of them together what it costs a lone
+// one, and makes the next batch larger, while a reader that polls takes the CPU from those who have something to do.
+const batchReads = 16
+
+// newRead accounts for the frames that the last read brought.
+func (in *reader) newRead() {
+	if in.frames > 1 {
+		in.batch = batchReads
+	} else if in.batch > 0 {
+		in.batch--
+	}
+	in.frames = 0
+}
+
 // poll looks into the socket until something has come, for as long as the spinning policy allows, and reports whether it
 // has. A failure that it meets is kept for Next.
 func (c *Conn) poll() bool {
@@ -20,9 +35,10 @@ func (c *Conn) poll() bool {
 		return false
 	}
 	in.compact()
-	if in.w == len(in.buf) { // a frame longer than the buffer
+	if in.frames > 1 || in.batch > 0 || in.w == len(in.buf) { // or a frame longer than the buffer
 		return false
 	}
+	in.newRead()
 	in.reading.Lock()
 	defer in.reading.Unlock()
 	return in.spin.Wait(in.look)

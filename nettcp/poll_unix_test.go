@@ -32,21 +32,43 @@ func awaitReady(t *testing.T, c *nettcp.Conn) {
 
 var unencrypted = []carrier{carriers[0], carriers[2]}
 
-// TestReadyPolls: frames are found without a sleep, also several at once, and in pieces.
+// TestReadyPolls: frames that come one by one are found without a sleep.
 func TestReadyPolls(t *testing.T) {
 	for _, cr := range unencrypted {
 		t.Run(cr.name, func(t *testing.T) {
 			a, b := cr.pair(t, polling())
-			go func() {
-				for id := range uint64(100) {
-					_ = send(b, id, pattern(id, int(id)*40))
-				}
-			}()
 			for id := range uint64(100) {
+				go func() { _ = send(b, id, pattern(id, int(id)*40)) }()
 				awaitReady(t, a)
 				expect(t, a, id, pattern(id, int(id)*40))
 			}
 		})
+	}
+}
+
+// TestReadyAfterBatch: a reader that has found several frames at once does not poll for the next.
+func TestReadyAfterBatch(t *testing.T) {
+	a, b := carriers[2].pair(t, polling()) // a unix socket's bytes are with the peer when they are sent
+	for id := range uint64(3) {
+		check(t, send(b, id, []byte("x")))
+	}
+	for id := range uint64(3) {
+		expect(t, a, id, []byte("x"))
+	}
+	id := uint64(3)
+	for ; ; id++ {
+		check(t, send(b, id, []byte("x")))
+		polled := a.Ready()
+		expect(t, a, id, []byte("x"))
+		if polled {
+			break
+		}
+		if id == 100 {
+			t.Fatal("Ready never looked into the socket again")
+		}
+	}
+	if id == 3 {
+		t.Error("Ready has looked into the socket at once")
 	}
 }
 

@@ -45,6 +45,8 @@ type reader struct {
 	look   func() bool           // lookOnce, and
 	peek   func(fd uintptr) bool // what it calls: made once too
 	failed error                 // what lookOnce met at the end of what has come
+	frames int                   // taken since the last read
+	batch  int                   // reads to come until the last one that brought several frames no longer counts
 }
 
 func (in *reader) init(c *Conn) {
@@ -74,6 +76,7 @@ func (c *Conn) Next() (wire.Header, error) {
 		return wire.Header{}, c.fail(err)
 	}
 	in.r += wire.HeaderSize
+	in.frames++
 	in.left = int(h.Length)
 	if in.left == 0 {
 		in.frameEnds()
@@ -171,6 +174,7 @@ func (c *Conn) receive(p []byte) (int, error) {
 	in.reading.Lock()
 	defer in.reading.Unlock()
 	for {
+		in.newRead()
 		n, err := c.receiveOnce(p)
 		if !in.since.IsZero() {
 			in.waited += time.Since(in.since)

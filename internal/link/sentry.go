@@ -18,10 +18,10 @@ type watched struct {
 	on      atomic.Bool // in the sentry's list; by anyone
 	several atomic.Bool // calls of more than one caller have come since the last look; by the reader
 
-	slot  uint64      // of the last call's id; the reader's
-	seen  uint64      // turn at the last look
-	calm  int         // looks without a change
-	quick bool        // to be looked at again soon
+	slot  uint64 // of the last call's id; the reader's
+	seen  uint64 // turn at the last look
+	calm  int    // looks without a change
+	quick bool   // to be looked at again soon
 }
 
 // How often the sentry looks. While it sleeps the process has a timer pending, and a thread that waits in the poller

@@ -21,11 +21,12 @@ const (
 	apartWaits = 1 << 12
 
 	// A yield that takes sliceTime has let a program run that has nothing to do with us, for a time slice of up to 4 ms.
-	// The next sliceWaits waits don't yield.
-	sliceTime  = 100 * time.Microsecond
+	// The next sliceWaits waits don't yield. A peer takes less: it yields too.
+	sliceTime  = 500 * time.Microsecond
 	sliceWaits = 256
 
-	longLooks = 4 // polls between two looks at the clock in the long phase
+	longLooks  = 4                     // polls between two looks at the clock in the long phase
+	yieldEvery = 20 * time.Microsecond // of the long phase: the peer may be on our CPU all the while
 
 	// The long phase is left out while it doesn't pay, and tried again after probeFirst waits, then
 	// after twice as many each time, up to probeLast.
@@ -91,7 +92,7 @@ func (w *Waiter) Wait(ready func() bool) bool {
 	return w.waitSlow(ready)
 }
 
-// waitSlow is what comes after the tight phase: one yield, and the long phase.
+// waitSlow is what comes after the tight phase: a yield, and the long phase.
 //
 // It yields to the kernel's other threads and not to Go's other goroutines: runtime.Gosched wakes another of the
 // process's threads each time, which takes the very CPU that the peer needs, and often the goroutine too. Goroutines
@@ -113,18 +114,36 @@ func (w *Waiter) waitSlow(ready func() bool) bool {
 		return false
 	}
 	defer w.group.leave()
-	for start := time.Now(); time.Since(start) < w.max; {
-		for range longLooks {
-			if ready() {
-				w.miss, w.left, w.probe = 0, 0, probeFirst // it was long, and paid: keep doing it
-				return true
-			}
-			pause(1)
-		}
+	if w.long(ready) {
+		w.miss, w.left, w.probe = 0, 0, probeFirst // it paid: keep doing it
+		return true
 	}
 	w.miss += (missFull - w.miss + missWeight - 1) / missWeight
 	w.left, w.probe = w.probe, min(2*w.probe, probeLast)
 	return false
+}
+
+// long is the long phase.
+func (w *Waiter) long(ready func() bool) bool {
+	start := time.Now()
+	for yieldAt := yieldEvery; ; {
+		for range longLooks {
+			if ready() {
+				return true
+			}
+			pause(1)
+		}
+		spent := time.Since(start)
+		if spent >= w.max {
+			return false
+		}
+		if spent >= yieldAt && w.wary == 0 {
+			if w.yieldOnce(ready) {
+				return true
+			}
+			yieldAt = time.Since(start) + yieldEvery
+		}
+	}
 }
 
 // yieldOnce lets another process run on this CPU if there is one, learns from how long that took, and looks again.
