@@ -66,13 +66,9 @@ func (c *counting) lock(l limit) error {
 	}
 }
 
-// leave takes a waiter from the count that may have been woken to take one: then another has to.
-func (c *counting) leave() {
-	left := c.add(math.MaxUint64 - waiterOne + 1)
-	if value(left) > 0 && left >= waiterOne {
-		c.world.wake(1)
-	}
-}
+// leave takes a waiter from the count. It owes nobody a wake-up: every unlock wakes a sleeper if there is one, and who was
+// woken and sees a value above zero takes from it, whatever the limit says.
+func (c *counting) leave() { c.add(math.MaxUint64 - waiterOne + 1) }
 
 // add adds to the state, and returns the new one.
 func (c *counting) add(n uint64) uint64 {
@@ -103,7 +99,8 @@ func (c *counting) unlock() error {
 	}
 }
 
-// destroy ends the waits of those who know the mark, which programs in C don't: to them a wake-up is one for no reason.
+// destroy ends the waits of those who know the mark, which programs in C don't: to them a wake-up is one for no reason. The
+// mark is not in the word that is slept on, so who is about to sleep may miss it and see it a step later.
 func (c *counting) destroy() {
 	c.world.mark()
 	c.world.wake(math.MaxInt32)

@@ -371,5 +371,5 @@ func ticks() int {
 }
 
 func churn(kind, name string, n int) error { return nil }
-func enter(mem []byte, err error) {}
-func leave(mem []byte) {}
+func enter(mem []byte, err error)          {}
+func leave(mem []byte)                     {}
