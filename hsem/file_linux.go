@@ -29,7 +29,11 @@ type object struct {
 	mem  *mapping
 }
 
-func (o *object) close() { _ = o.file.Close() }
+// discard is the end of an object that nobody else has had. Its mapping would keep the locks on the file.
+func (o *object) discard() {
+	o.mem.free()
+	_ = o.file.Close()
+}
 
 // control calls f with the file's descriptor, which can't be closed meanwhile.
 func (o *object) control(f func(fd int) error) error {
@@ -73,7 +77,7 @@ func (k *kind) open(r request, fill func(*object) error) (o *object, created boo
 	var fresh *object
 	defer func() {
 		if fresh != nil && fresh != o {
-			fresh.close()
+			fresh.discard()
 		}
 	}()
 	for range tries {
@@ -125,7 +129,7 @@ func (k *kind) connect(name string) (*object, error) {
 		err = fmt.Errorf("%w: that of this name was destroyed", ErrNoSuchSemaphore)
 	}
 	if err != nil {
-		o.close()
+		o.discard()
 		return nil, err
 	}
 	return o, nil
@@ -202,7 +206,11 @@ func (k *kind) furnish(file *os.File, fd int, r request, fill func(*object) erro
 		return nil, err
 	}
 	o := &object{file, mem}
-	return o, fill(o)
+	if err := fill(o); err != nil {
+		mem.free()
+		return nil, err
+	}
+	return o, nil
 }
 
 // link gives a new file its name, unless there is something of that name: then the error is EEXIST.
@@ -247,37 +255,34 @@ func (k *kind) remove(name string, only *object, destroyed bool) (bool, error) {
 			return false, err
 		}
 	}
-	// What is no semaphore has only its name to lose.
-	var mem *mapping
-	if info.Size() == int64(k.size) {
-		if mem, err = newMapping(int(file.Fd()), k.size); err != nil {
-			return false, err
+	if info.Size() != int64(k.size) { // no semaphore: it has only its name to lose
+		if destroyed {
+			return false, nil
 		}
+		err := os.Remove(path)
+		return err == nil, err
 	}
-	good, dead := false, false
-	if mem != nil {
-		err = faultless(mem, func() error {
-			good = k.check(mem) == nil
-			dead = good && k.dead(mem)
-			return nil
-		})
-		if err != nil {
-			return false, err
-		}
-	}
-	if destroyed && !dead {
-		return false, nil
-	}
-	if err := os.Remove(path); err != nil {
+	mem, err := newMapping(int(file.Fd()), k.size)
+	if err != nil {
 		return false, err
 	}
-	if !good {
-		return true, nil
-	}
-	return true, faultless(mem, func() error {
-		k.destroy(mem)
+	defer mem.free()
+	removed := false
+	err = faultless(mem, func() error {
+		good := k.check(mem) == nil
+		if destroyed && !(good && k.dead(mem)) {
+			return nil
+		}
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+		removed = true
+		if good {
+			k.destroy(mem)
+		}
 		return nil
 	})
+	return removed, err
 }
 
 // faultless calls f, which uses mem. A fault there, because somebody has cut the file short, is an error.

@@ -216,8 +216,7 @@ func (h *handle) close(leave func()) error {
 	if len(h.turn) > 0 {
 		h.nudge()
 	}
-	h.obj.close()
-	return nil
+	return h.obj.file.Close()
 }
 
 // destroyAll removes the name, if it is still this semaphore's, and ends all waits.

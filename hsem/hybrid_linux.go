@@ -78,7 +78,7 @@ func open(name string, mode Mode, initial int, perm fs.FileMode, opts []Option) 
 			return err
 		})
 		if err != nil {
-			obj.close()
+			obj.discard()
 			return nil, err
 		}
 	}

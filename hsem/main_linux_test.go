@@ -43,8 +43,11 @@ func TestMain(m *testing.M) {
 // play is what a second process does: args is a role, the kind and the name of a semaphore, and numbers.
 func play(args []string) error {
 	role, kind, name := args[0], args[1], args[2]
-	if role == "churn" {
+	switch role {
+	case "churn":
 		return churn(kind, name, number(args[3]))
+	case "full":
+		return full()
 	}
 	sem, err := openKind(kind, name, hsem.ConnectToExisting, 1)
 	if err != nil {
@@ -370,6 +373,28 @@ func ticks() int {
 	return number(fields[11]) + number(fields[12])
 }
 
-func churn(kind, name string, n int) error { return nil }
-func enter(mem []byte, err error)          {}
-func leave(mem []byte)                     {}
+// enter and leave surround work on mem that a process may be killed in. Byte 16 says that it is under way; byte 8 counts
+// those who found it so without having been told, by err, that the owner had died. The first 8 bytes count the turns.
+
+func enter(mem []byte, err error) {
+	if mem[16] != 0 && !errors.Is(err, hsem.ErrOwnerDied) {
+		mem[8]++
+	}
+	mem[16] = 1
+	count(mem)
+}
+
+func leave(mem []byte) { mem[16] = 0 }
+
+// overwrite changes some bytes of a file.
+func overwrite(t testing.TB, path string, offset int64, b []byte) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(b, offset); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -14,8 +14,11 @@ import (
 
 // mapping is a semaphore's file as this process sees it. The addresses stay valid for as long as the mapping is
 // reachable, so that somebody who is still inside when the handle is closed touches nothing that is gone.
+//
+// It keeps the kernel's open file, and with it all locks on it, for as long as it is there.
 type mapping struct {
-	mem []byte // its contents change under our hands
+	mem  []byte // its contents change under our hands
+	late runtime.Cleanup
 }
 
 // newMapping maps the first size bytes of the file fd.
@@ -25,10 +28,19 @@ func newMapping(fd, size int) (*mapping, error) {
 		return nil, fmt.Errorf("map %d bytes: %w", size, os.NewSyscallError("mmap", err))
 	}
 	m := &mapping{mem: unsafe.Slice((*byte)(base), size)}
-	runtime.AddCleanup(m, func(mem []byte) {
-		_ = unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(mem)), uintptr(len(mem)))
-	}, m.mem)
+	m.late = runtime.AddCleanup(m, unmap, m.mem)
 	return m, nil
+}
+
+// free gives the addresses back at once. Nobody but the caller may have had the mapping.
+func (m *mapping) free() {
+	m.late.Stop()
+	unmap(m.mem)
+	m.mem = nil
+}
+
+func unmap(mem []byte) {
+	_ = unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(mem)), uintptr(len(mem)))
 }
 
 // word32 and word64 are the words at an offset that is a constant below the mapping's size, and aligned.
