@@ -94,13 +94,6 @@ func (h *hybrid) lock(l limit) error {
 			continue
 		}
 		now := h.world.now()
-		d, err := l.check(now)
-		if err != nil {
-			if slept != 0 {
-				h.passOn()
-			}
-			return err
-		}
 		if now >= check {
 			check = now + step
 			if h.world.removed() { // whoever removed the file died before it could say so
@@ -113,6 +106,13 @@ func (h *hybrid) lock(l limit) error {
 				}
 				continue
 			}
+		}
+		d, err := l.check(now)
+		if err != nil {
+			if slept != 0 {
+				h.passOn()
+			}
+			return err
 		}
 		if owner(s) == h.slot { // another goroutine of ours, which wakes us without the kernel
 			h.world.sleep(s, d)

@@ -33,10 +33,11 @@ func python(t *testing.T) foreign {
 	if err != nil {
 		t.Skip("no Python here:", err)
 	}
-	if out, err := exec.Command(path, "-c", "import ctypes; ctypes.CDLL(None).sem_open").CombinedOutput(); err != nil {
+	out, err := exec.Command(path, "-c", "import ctypes, sys; ctypes.CDLL(None).sem_open; print(sys.executable)").CombinedOutput()
+	if err != nil {
 		t.Skipf("Python has no sem_open here: %v\n%s", err, out)
 	}
-	return foreign{path, "testdata/posix.py"}
+	return foreign{strings.TrimSpace(string(out)), "-I", "-S", "testdata/posix.py"}
 }
 
 func (f foreign) cmd(args ...string) *exec.Cmd {
