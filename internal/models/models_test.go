@@ -85,7 +85,7 @@ func verify(t *testing.T, model string, macros []string) (errors bool, report st
 		return string(out)
 	}
 	args, compile := []string{"-a"}, []string{"-O0", "-w", "-DSAFETY", "-DVECTORSZ=2048", "-o", "pan", "pan.c"}
-	pan := []string{"-m1000000"}
+	pan := []string{"-m1000000", "-w22"}
 	for _, macro := range macros {
 		args = append(args, "-D"+macro)
 		if macro == "STEPS" {
