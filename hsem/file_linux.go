@@ -225,12 +225,12 @@ func (o *object) link(path string) error {
 }
 
 // remove takes the name from the file that has it and destroys the semaphore, and reports whether it did. With only, it
-// does so if it is that file, with destroyed, if the semaphore was destroyed before.
+// does so if it is that file; with onlyDead, if the semaphore was destroyed before.
 //
 // The name goes first, so that nobody who may not remove it can destroy the semaphore. A process that dies between the
 // two leaves the mark to the waiters, see [hybrid.lock]. A lock on the file keeps two processes that both found it
 // under the name from removing, the second, the file that came after it.
-func (k *kind) remove(name string, only *object, destroyed bool) (bool, error) {
+func (k *kind) remove(name string, only *object, onlyDead bool) (bool, error) {
 	path := k.path(name)
 	file, err := openRegular(path)
 	if errors.Is(err, ErrNoSuchSemaphore) {
@@ -256,7 +256,7 @@ func (k *kind) remove(name string, only *object, destroyed bool) (bool, error) {
 		}
 	}
 	if info.Size() != int64(k.size) { // no semaphore: it has only its name to lose
-		if destroyed {
+		if onlyDead {
 			return false, nil
 		}
 		err := os.Remove(path)
@@ -270,7 +270,7 @@ func (k *kind) remove(name string, only *object, destroyed bool) (bool, error) {
 	removed := false
 	err = faultless(mem, func() error {
 		good := k.check(mem) == nil
-		if destroyed && !(good && k.dead(mem)) {
+		if onlyDead && !(good && k.dead(mem)) {
 			return nil
 		}
 		if err := os.Remove(path); err != nil {

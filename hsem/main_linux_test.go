@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// play is what a second process does: args is a role, the kind and the name of a semaphore, and numbers.
+// play is what a second process does: args is a role, the kind and the name of a semaphore, and what the role needs more.
 func play(args []string) error {
 	role, kind, name := args[0], args[1], args[2]
 	switch role {

@@ -136,7 +136,7 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-// TestOpenRaces: many open the same name at once, in all modes but those that can't fail.
+// TestOpenRaces: many make the same name at once. One does; and all who want any get the same.
 func TestOpenRaces(t *testing.T) {
 	both(t, func(t *testing.T, kind string) {
 		for range 20 {
