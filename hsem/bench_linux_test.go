@@ -2,6 +2,8 @@ package hsem_test
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -88,6 +90,49 @@ func hammer(t testing.TB, kind string, n, rounds int) time.Duration {
 func median(of []float64) float64 {
 	slices.Sort(of)
 	return of[len(of)/2]
+}
+
+// BenchmarkIdle is what a second of waiting costs, in microseconds of CPU time of the whole process.
+func BenchmarkIdle(b *testing.B) {
+	for _, kind := range kinds {
+		b.Run(kind, func(b *testing.B) {
+			holder, name := create(b, kind, 0)
+			c := start(b, "wait", kind, name)
+			c.expect(b, "waiting")
+			time.Sleep(100 * time.Millisecond) // its runtime has begun
+			began, before := time.Now(), cpuTime(b, c)
+			for b.Loop() {
+				time.Sleep(500 * time.Millisecond)
+			}
+			used := cpuTime(b, c) - before
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(used.Microseconds())/time.Since(began).Seconds(), "µs-CPU/s")
+			unlock(b, holder)
+			c.end(b)
+		})
+	}
+}
+
+// cpuTime returns the CPU time that a second process has used, as the kernel's scheduler counts it.
+func cpuTime(b *testing.B, c *child) time.Duration {
+	b.Helper()
+	all, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", c.cmd.Process.Pid))
+	if err != nil || len(all) == 0 {
+		b.Skip("no schedstat here:", err)
+	}
+	var sum time.Duration
+	for _, path := range all {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // the thread has ended
+		}
+		var ns int64
+		if _, err := fmt.Sscan(string(text), &ns); err != nil {
+			b.Fatal(err)
+		}
+		sum += time.Duration(ns)
+	}
+	return sum
 }
 
 // compile compiles a program in C, or skips the test where there is no compiler.

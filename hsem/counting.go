@@ -38,7 +38,7 @@ func (c *counting) try() (bool, error) {
 	}
 }
 
-// lock takes one, waiting for it. There is no owner who could die, but the sleep is bounded all the same: by [step].
+// lock takes one, waiting for it. There is no owner who could die, but the sleep is bounded all the same: by [longStep].
 func (c *counting) lock(l limit) error {
 	c.world.spin(func() bool { return value(c.world.load()) > 0 })
 	if ok, err := c.try(); ok || err != nil {
@@ -57,7 +57,7 @@ func (c *counting) lock(l limit) error {
 			}
 			continue
 		}
-		d, err := l.check(c.world.now())
+		d, err := l.check(c.world.now(), longStep)
 		if err != nil {
 			c.leave()
 			return err

