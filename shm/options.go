@@ -54,6 +54,7 @@ type settings struct {
 	handshake time.Duration
 	maxSpin   time.Duration
 	spin      *spin.Group
+	stream    bool // byte streams, and no calls: set by ListenStream and DialStream
 }
 
 // settings checks o. The error names the field.
