@@ -9,11 +9,12 @@ import (
 // deadline is a time at which calls are to fail. It can be changed at any time, also while calls wait. The zero value
 // is no deadline.
 type deadline struct {
+	wake func() // called when it has passed, after late was closed; nil for nothing; set before the first use
+
 	mu     sync.Mutex
 	closed bool        // guarded by mu
 	at     time.Time   // when the timer is to fire; zero when it isn't; guarded by mu
 	timer  *time.Timer // guarded by mu
-	wake   func()      // called when it has passed; nil for nothing; guarded by mu
 
 	// late is closed when the deadline has passed, and is another channel when it was changed after that. Changes before
 	// leave it as it is, so that a call may wait at it across them.
@@ -34,9 +35,8 @@ func newLate() *chan struct{} {
 	return &late
 }
 
-// set changes the deadline; the zero time is none. wake is called, by any goroutine, when it has passed and the
-// channel is closed. set reports false when the deadline was closed.
-func (d *deadline) set(t time.Time, wake func()) bool {
+// set changes the deadline; the zero time is none. It reports false when the deadline was closed.
+func (d *deadline) set(t time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -49,7 +49,6 @@ func (d *deadline) set(t time.Time, wake func()) bool {
 	if t.IsZero() {
 		return true
 	}
-	d.wake = wake
 	wait := time.Until(t)
 	if wait <= 0 {
 		d.passLocked()

@@ -24,6 +24,11 @@ var _ net.Conn = (*Stream)(nil)
 // connection, so a frame says nothing but how many bytes it holds.
 const kindData = wire.KindCall
 
+// streamPiece is the most that a Write puts into one frame, which is then 16 KiB of the ring, the longest that the
+// smallest ring takes. The reader copies one piece while the writer copies the next; with pieces of 64 KiB or 8 KiB a 64 KiB Write
+// was slower.
+const streamPiece = MinRingSize/4 - wire.HeaderSize
+
 // errBroken is what a Write finds when the peer has gone, as one on a unix socket does: a broken pipe.
 var errBroken = fmt.Errorf("%w (%w)", ErrPeerGone, syscall.EPIPE)
 
@@ -70,7 +75,9 @@ func DialStream(ctx context.Context, path string, opts *Options) (*Stream, error
 }
 
 func newStream(c *Conn, local, remote Addr) *Stream {
-	return &Stream{conn: c, local: local, remote: remote}
+	s := &Stream{conn: c, local: local, remote: remote}
+	s.readBy.wake = c.Interrupt
+	return s
 }
 
 // Read copies what has come into p, as much as there is and p can hold. It waits while there is nothing, and returns
@@ -118,11 +125,14 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 		if n == len(p) {
 			return n, nil
 		}
-		piece := p[n:min(len(p), n+s.conn.MaxFrame())]
+		piece := p[n:min(len(p), n+streamPiece)]
 		s.header = wire.Header{Kind: kindData, Length: uint32(len(piece)), Total: uint32(len(piece))}
 		err := s.conn.Write(link.Stop{Done: late}, &s.header, nil, piece)
 		switch {
 		case err == nil:
+			if s.closed.Load() { // by then the memory may not have been shared any more
+				return n, s.opError("write", net.ErrClosed)
+			}
 			if n += len(piece); n == len(p) {
 				return n, nil
 			}
@@ -177,7 +187,7 @@ func (s *Stream) SetDeadline(t time.Time) error {
 
 // SetReadDeadline sets when Reads fail, those included that wait already; the zero time is never.
 func (s *Stream) SetReadDeadline(t time.Time) error {
-	if !s.readBy.set(t, s.conn.Interrupt) {
+	if !s.readBy.set(t) {
 		return s.opError("set", net.ErrClosed)
 	}
 	return nil
@@ -186,7 +196,7 @@ func (s *Stream) SetReadDeadline(t time.Time) error {
 // SetWriteDeadline sets when Writes fail, those included that wait already; the zero time is never. A Write that
 // fails returns how much of it was sent.
 func (s *Stream) SetWriteDeadline(t time.Time) error {
-	if !s.writeBy.set(t, nil) {
+	if !s.writeBy.set(t) {
 		return s.opError("set", net.ErrClosed)
 	}
 	return nil
@@ -207,7 +217,7 @@ func (s *Stream) await() error {
 		}
 		s.conn.Ready() // spins
 		switch err := s.begin(); {
-		case err == io.EOF && s.conn.unread():
+		case err == io.EOF && !s.conn.ended.Load() && s.conn.unread():
 			return syscall.ECONNRESET
 		case err != link.ErrInterrupted:
 			return err

@@ -142,8 +142,8 @@ func relay(a, b *shm.Stream) {
 	_, _ = a.Close(), b.Close()
 }
 
-// startRelay starts a relay in a second process until the test ends, and returns where it listens.
-func startRelay(t testing.TB) (path string) {
+// startReady starts a second process that listens, until the test ends, and returns where.
+func startReady(t testing.TB, role string) (path string) {
 	t.Helper()
 	path = socketPath(t)
 	exe, err := os.Executable()
@@ -151,7 +151,7 @@ func startRelay(t testing.TB) (path string) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), roleEnv+"=stream relay", pathEnv+"="+path)
+	cmd.Env = append(os.Environ(), roleEnv+"="+role, pathEnv+"="+path)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -162,7 +162,7 @@ func startRelay(t testing.TB) (path string) {
 	}
 	t.Cleanup(func() { kill(cmd) })
 	if _, err := fmt.Fscanln(out, new(string)); err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s doesn't say that it is ready: %v", role, err)
 	}
 	return path
 }

@@ -40,7 +40,7 @@ func TestStreamNettest(t *testing.T) {
 		})
 	})
 	t.Run("two processes", func(t *testing.T) {
-		path := startRelay(t)
+		path := startReady(t, "stream relay")
 		nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
 			a, b := relayedPair(t, path)
 			return a, b, func() { _, _ = a.Close(), b.Close() }, nil
