@@ -42,7 +42,6 @@ func TestStreamRandom(t *testing.T) {
 type direction struct {
 	from, to *shm.Stream
 	written  atomic.Int64 // as Write says
-	finished bool         // ended by CloseWrite, or by Close after the last Write had returned
 }
 
 // randomRun moves bytes between two streams. One that is relayed may lose the last bytes when an end is closed before the
