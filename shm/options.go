@@ -23,11 +23,13 @@ const DefaultStreamRingSize = 1 << 20
 // DefaultHandshakeTimeout is how long the two ends of a new connection have to come to terms.
 const DefaultHandshakeTimeout = 5 * time.Second
 
-// Options of [Listen] and [Dial], [ListenStream] and [DialStream]. Nil and the zero value mean the defaults. They are read once and not kept.
+// Options of [Listen] and [Dial], [ListenStream] and [DialStream]. Nil and the zero value mean the defaults. They are
+// read once and not kept.
 type Options struct {
 	// RingSize is the size of each direction's ring in bytes, a power of two from MinRingSize to MaxRingSize. A
 	// listener grants at most its own; a client asks for its own, or with 0 for what the listener has.
-	// Zero is DefaultRingSize for a listener, DefaultStreamRingSize for one of streams. The memory is used as traffic touches it, not before.
+	// Zero is DefaultRingSize for a listener, DefaultStreamRingSize for one of streams. The memory is used as traffic
+	// touches it, not before.
 	RingSize int
 
 	// Mode is the permission of the listener's socket file; zero is 0600. Widening it lets other users connect.

@@ -83,11 +83,11 @@ func newStream(c *Conn, local, remote Addr) *Stream {
 // Read copies what has come into p, as much as there is and p can hold. It waits while there is nothing, and returns
 // io.EOF after the last byte that the peer has written before its Close or CloseWrite. With an empty p it returns 0 at once.
 func (s *Stream) Read(p []byte) (n int, err error) {
-	s.reading.Lock()
-	defer s.reading.Unlock()
 	if len(p) == 0 && !s.closed.Load() {
 		return 0, nil
 	}
+	s.reading.Lock()
+	defer s.reading.Unlock()
 	if err := s.readError(); err != nil {
 		return 0, s.opError("read", err)
 	}
