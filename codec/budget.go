@@ -130,7 +130,12 @@ type weigher struct {
 	// encoders are the interfaces whose implementations encode themselves.
 	encoders []reflect.Type
 
+	// foreign reports whether the library encodes values of a named type without methods otherwise than those of its
+	// kind; nil where it never does.
+	foreign func(named, kind reflect.Type) bool
+
 	known  sync.Map // reflect.Type to *weights
+	plains sync.Map // reflect.Type to *plainType
 	tables sync.Map // reflect.Type to fieldTable
 	walks  sync.Map // reflect.Type to *walk
 }

@@ -28,6 +28,8 @@ func newJSON() *jsonCodec {
 	c := &jsonCodec{encoders: sync.Pool{New: func() any { return newJSONEncoder() }}}
 	c.types = &weigher{name: c.FieldName, opaque: []reflect.Type{
 		reflect.TypeFor[json.Unmarshaler](), reflect.TypeFor[encoding.TextUnmarshaler](),
+	}, encoders: []reflect.Type{
+		reflect.TypeFor[json.Marshaler](), reflect.TypeFor[encoding.TextMarshaler](),
 	}}
 	return c
 }
