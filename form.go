@@ -8,17 +8,17 @@ type form struct {
 	bind bind
 }
 
-// formOf returns the form for methods with these arguments and this result, or nil where there is none: then calls go
+// formOf returns the form for methods with these arguments and results, or nil where there is none: then calls go
 // through package reflect. With or without a context and, on the server, an error, there are forms for
 //
-//	no argument
-//	1 argument     byte, word, float, string, slice or pointer
-//	2 arguments    each of them word, string, slice or pointer; or two floats
-//	3 arguments    word or string, word or string, then word, string or slice
+//	no argument    and no result or one: byte, word, float, string, slice or pointer
+//	1 argument     byte, word, float, string, slice or pointer; results as before
+//	2 arguments    word or string, then word, string, slice or pointer; no result, or byte, word, string, slice or pointer
+//	               two floats; no result or a float
+//	3 arguments    word or string, then word, string or slice, then word or string; results as for two
 //
-// each of them with no result or with one: byte, word, float, string, slice or pointer. The layouts say which types
-// these words stand for. Every form is code in the program, some kilobytes of it, so those are here that services
-// mostly have.
+// The layouts say which types these words stand for. Every form is some kilobytes of code in every program, so those
+// are here that services mostly have.
 func formOf(args, results []layout) *form {
 	result := layoutNone
 	switch {
@@ -104,13 +104,12 @@ func form2(a, b, r layout) *form {
 		return second2[uint](b, r)
 	case layoutString:
 		return second2[string](b, r)
-	case layoutSlice:
-		return second2[[]byte](b, r)
-	case layoutPointer:
-		return second2[pointer](b, r)
 	case layoutFloat:
-		if b == layoutFloat {
-			return result2[float64, float64](r)
+		switch {
+		case b == layoutFloat && r == layoutFloat:
+			return &form{call2[float64, float64, float64], bind2[float64, float64, float64]}
+		case b == layoutFloat && r == layoutNone:
+			return &form{call2None[float64, float64], bind2None[float64, float64]}
 		}
 	}
 	return nil
@@ -138,8 +137,6 @@ func result2[A, B any](r layout) *form {
 		return &form{call2[A, B, uint8], bind2[A, B, uint8]}
 	case layoutWord:
 		return &form{call2[A, B, uint], bind2[A, B, uint]}
-	case layoutFloat:
-		return &form{call2[A, B, float64], bind2[A, B, float64]}
 	case layoutString:
 		return &form{call2[A, B, string], bind2[A, B, string]}
 	case layoutSlice:
@@ -166,6 +163,8 @@ func second3[A any](b, c, r layout) *form {
 		return third3[A, uint](c, r)
 	case layoutString:
 		return third3[A, string](c, r)
+	case layoutSlice:
+		return third3[A, []byte](c, r)
 	}
 	return nil
 }
@@ -176,8 +175,6 @@ func third3[A, B any](c, r layout) *form {
 		return result3[A, B, uint](r)
 	case layoutString:
 		return result3[A, B, string](r)
-	case layoutSlice:
-		return result3[A, B, []byte](r)
 	}
 	return nil
 }
@@ -190,8 +187,6 @@ func result3[A, B, C any](r layout) *form {
 		return &form{call3[A, B, C, uint8], bind3[A, B, C, uint8]}
 	case layoutWord:
 		return &form{call3[A, B, C, uint], bind3[A, B, C, uint]}
-	case layoutFloat:
-		return &form{call3[A, B, C, float64], bind3[A, B, C, float64]}
 	case layoutString:
 		return &form{call3[A, B, C, string], bind3[A, B, C, string]}
 	case layoutSlice:

@@ -130,8 +130,7 @@ type weigher struct {
 	// encoders are the interfaces whose implementations encode themselves.
 	encoders []reflect.Type
 
-	// foreign reports whether the library encodes values of a named type without methods otherwise than those of its
-	// kind; nil where it never does.
+	// foreign reports whether the library has an encoding of its own for a named type of a plain kind.
 	foreign func(named, kind reflect.Type) bool
 
 	known  sync.Map // reflect.Type to *weights

@@ -68,6 +68,7 @@ func newCBOR() *cborCodec {
 			reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.TextMarshaler](),
 		},
 	}
+	c.types.foreign = foreign(c.appendSlow, appendCBOR)
 	return c
 }
 

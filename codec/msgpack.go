@@ -45,8 +45,8 @@ func newMsgpack() *msgpackCodec {
 			reflect.TypeFor[msgpack.CustomEncoder](), reflect.TypeFor[msgpack.Marshaler](),
 			reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.TextMarshaler](),
 		},
-		foreign: msgpackForeign,
 	}
+	c.types.foreign = foreign(c.appendSlow, appendMsgpack)
 	return c
 }
 
@@ -72,6 +72,11 @@ func (c *msgpackCodec) appendValue(dst []byte, v any) ([]byte, error) {
 	if p := c.types.plain(v); p != nil {
 		return c.appendValue(dst, p)
 	}
+	return c.appendSlow(dst, v)
+}
+
+// appendSlow appends a value by the library.
+func (c *msgpackCodec) appendSlow(dst []byte, v any) ([]byte, error) {
 	e := c.encoders.Get().(*msgpackEncoder)
 	e.begin(dst)
 	if err := e.value(v, c.types); err != nil {

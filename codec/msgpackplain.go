@@ -1,10 +1,8 @@
 package codec
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math"
-	"reflect"
 	"time"
 )
 
@@ -155,19 +153,4 @@ func appendMsgpackTime(dst []byte, t time.Time) []byte {
 	}
 	dst = binary.BigEndian.AppendUint32(append(dst, mpExt8, 12, timestamp), uint32(nsec))
 	return binary.BigEndian.AppendUint64(dst, sec)
-}
-
-// msgpackForeign reports whether the library has a form of its own for values of a named type: an extension that the
-// program has registered for it.
-func msgpackForeign(named, kind reflect.Type) bool {
-	library, err := newMsgpackEncoder().zero(named)
-	plain, _ := appendMsgpack(nil, reflect.New(kind).Interface())
-	return err != nil || !bytes.Equal(library, plain)
-}
-
-func (e *msgpackEncoder) zero(t reflect.Type) (b []byte, err error) {
-	defer catch(&err)
-	e.begin(nil)
-	err = e.Encode(reflect.New(t).Interface())
-	return e.end(), err
 }

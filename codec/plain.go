@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"bytes"
 	"reflect"
 	"time"
 )
@@ -50,11 +51,21 @@ func (g *weigher) plainType(t reflect.Type) reflect.Type {
 	if known, ok := g.plains.Load(t); ok {
 		return known.(plainType).Type
 	}
-	if g.isOpaque(t) || implements(t, g.encoders) || g.foreign != nil && g.foreign(t, kind) {
+	if g.isOpaque(t) || implements(t, g.encoders) || g.foreign(t, kind) {
 		kind = nil
 	}
 	g.plains.Store(t, plainType{kind})
 	return kind
+}
+
+// foreign makes what weigher.foreign is. Libraries know some types by themselves, such as json.Number, and let programs
+// add to them, as msgpack.RegisterExt does; a zero value shows it.
+func foreign(library func([]byte, any) ([]byte, error), plain func([]byte, any) ([]byte, bool)) func(named, kind reflect.Type) bool {
+	return func(named, kind reflect.Type) bool {
+		theirs, err := library(nil, reflect.New(named).Interface())
+		ours, ok := plain(nil, reflect.New(kind).Interface())
+		return err != nil || !ok || !bytes.Equal(theirs, ours)
+	}
 }
 
 // plainType holds a type that may be nil.

@@ -30,6 +30,7 @@ func PlanFor(c Codec, types []reflect.Type) Plan {
 
 // The built-in codecs for which there is something to work out. Gob's messages describe their types anew each time.
 var (
+	_ Planner = (*jsonCodec)(nil)
 	_ Planner = (*msgpackCodec)(nil)
 	_ Planner = (*cborCodec)(nil)
 )
