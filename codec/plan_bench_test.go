@@ -15,7 +15,7 @@ func BenchmarkPlan(b *testing.B) {
 		values []any
 	}{
 		{"ints", ptrs(2, 3)},
-		{"large-ints", ptrs(300_000, -5_000_000_000)},
+		{"large-ints", ptrs(300_000, int64(-5_000_000_000))},
 		{"named", ptrs(number(2), number(3))},
 		{"strings", ptrs("a key", "a value that is somewhat longer")},
 		{"mixed", ptrs(true, 1.5, time.Unix(1700000000, 5), uint32(7), Base{1, "x"})},

@@ -150,8 +150,8 @@ func TestPlanDecodesAlike(t *testing.T) {
 		for _, v := range plainValues() {
 			for _, list := range [][]any{{v}, {v, v, v}, {ptr(point3{1, 2, 3}), v, ptr(map[string]int{"a": 1}), v}} {
 				src, err := c.Append(nil, list)
-				if err != nil {
-					continue // such as a time in the year 10000
+				if err != nil || len(src) > 4096 {
+					continue // such as a time in the year 10000; and what is long takes long to compare
 				}
 				comparePlan(t, c, src, list)
 			}
