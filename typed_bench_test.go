@@ -92,9 +92,7 @@ func BenchmarkTypedLink(b *testing.B) {
 	dir := serve(b, srv, new(benchServer))
 	var c benchClient
 	d := &hotline.Dialer{Dir: dir, Server: srv}
-	if err := d.Connect(b.Context(), &c, "inproc://"); err != nil {
-		b.Fatal(err)
-	}
+	connectInproc(b, d, &c)
 	defer c.Close()
 	for _, m := range c.calls(context.Background()) {
 		b.Run(m.name, func(b *testing.B) { measure(b, m.call) })

@@ -226,9 +226,7 @@ func TestTypedConcurrent(t *testing.T) {
 	dir := serve(t, srv, newTypedServer())
 	var c typedClient
 	d := &hotline.Dialer{Dir: dir, Server: srv}
-	if err := d.Connect(t.Context(), &c, "inproc://"); err != nil {
-		t.Fatal(err)
-	}
+	connectInproc(t, d, &c)
 	defer c.Close()
 	var wg sync.WaitGroup
 	for i := range 8 {
@@ -254,4 +252,10 @@ func TestTypedConcurrent(t *testing.T) {
 	}
 	wg.Wait()
 	checkTyped(t, &c.typedMethods)
+}
+
+// connectInproc connects to a server in this process, once it serves: other processes find it a moment earlier.
+func connectInproc(t testing.TB, d *hotline.Dialer, client any) {
+	t.Helper()
+	waitFor(t, "a service in this process", func() bool { return d.Connect(t.Context(), client, "inproc://") == nil })
 }

@@ -15,8 +15,8 @@ import (
 //
 // Numbers take the fewest bytes that hold them, a time keeps its nanoseconds and loses its zone. In a value of type
 // any, a whole number arrives as int64 (uint64 from 1<<63), a float as float64, an array as []any and a map as
-// map[string]any, or as map[any]any where a key is no string. A number that does not fit a value is an error;
-// one that does not fit the field of a struct wraps, because the library does so.
+// map[string]any, or as map[any]any where a key is no string. A number that does not fit a value is an error, be
+// the value's type named or not; one that does not fit the field of a struct wraps, because the library does so.
 // A nil pointer to an embedded struct arrives as one to an empty struct. Interned strings are not supported.
 func Msgpack() Codec { return msgpackShared }
 
