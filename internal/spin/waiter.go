@@ -17,8 +17,8 @@ const (
 	// others have the other CPUs, it does so after twice as many each time, up to shareLast. apartWaits waits
 	// without sharing say that it did help.
 	shareTurns = 16
-	shareLast  = 1 << 14
-	apartWaits = 1 << 12
+	shareLast  = 1 << 12
+	apartWaits = 1 << 10
 
 	// A yield that takes sliceTime has let a program run that has nothing to do with us, for a time slice of up to 4 ms.
 	// The next sliceWaits waits don't yield. A peer takes less: it yields too.
@@ -129,6 +129,7 @@ func (w *Waiter) long(ready func() bool) bool {
 	for yieldAt := yieldEvery; ; {
 		for range longLooks {
 			if ready() {
+				w.alone()
 				return true
 			}
 			pause(1)
@@ -160,8 +161,16 @@ func (w *Waiter) yieldOnce(ready func() bool) bool {
 	}
 	if took > 2*w.group.yieldCost+time.Microsecond {
 		w.shared++
+	} else {
+		w.alone()
 	}
 	return true
+}
+
+// alone accounts for a wait that ended without a turn of the peer's on our CPU.
+func (w *Waiter) alone() {
+	w.shared = 0
+	w.apart++
 }
 
 // part moves this thread to another CPU than the one that it shares with the peer.
@@ -175,8 +184,7 @@ func (w *Waiter) part() {
 
 // hit learns from a wait that ended in the tight phase.
 func (w *Waiter) hit() {
-	w.shared = 0
-	w.apart++
+	w.alone()
 	if w.miss != 0 {
 		w.miss -= (w.miss + missWeight - 1) / missWeight
 	}
