@@ -168,11 +168,11 @@ func notFound(t *target, d *registry.Dir) error {
 func (a address) open(ctx context.Context, d *Dialer, t *target) (link.Conn, error) {
 	switch a.scheme {
 	case schemeShm:
-		return opened(shm.Dial(ctx, a.place, nil))
+		return opened(shm.Dial(ctx, a.place, &shm.Options{MaxSpin: d.MaxSpin, Spin: d.spin}))
 	case schemeUnix:
-		return opened(nettcp.Dial(ctx, "unix", a.place, nil))
+		return opened(nettcp.Dial(ctx, "unix", a.place, &nettcp.Options{MaxSpin: d.MaxSpin, Spin: d.spin}))
 	case schemeTCP:
-		return opened(nettcp.Dial(ctx, "tcp", a.place, nil))
+		return opened(nettcp.Dial(ctx, "tcp", a.place, &nettcp.Options{MaxSpin: d.MaxSpin, Spin: d.spin}))
 	case schemeTLS:
 		config := d.TLS
 		if config == nil {

@@ -12,6 +12,7 @@ import (
 
 	"hotline/codec"
 	"hotline/internal/link"
+	"hotline/internal/spin"
 	"hotline/internal/wire"
 	"hotline/registry"
 )
@@ -38,12 +39,17 @@ type Dialer struct {
 	// the most, what the server allows (1,024 by its default).
 	MaxInFlight int
 
+	// MaxSpin is the longest that a link may poll for its peer before it sleeps; see [Server.MaxSpin].
+	MaxSpin time.Duration
+
 	// Server is the server in this process that inproc:// addresses reach, without a socket.
 	Server *Server
 
 	// Logger takes what the client has to say to an operator: at debug level, why a faster way was not taken.
 	// Nothing is logged by default.
 	Logger *zerolog.Logger
+
+	spin *spin.Group // of the copy that a client has: for all its links
 }
 
 // target is the service that a client wants.
@@ -103,6 +109,7 @@ func (d *Dialer) withDefaults() (*Dialer, error) {
 		return nil, fmt.Errorf("Dialer: MaxMessage is at most 4 GiB - 1 and MaxInFlight at most %d", link.MaxMaxInFlight)
 	}
 	v.Timeout = orDefault(v.Timeout, 5*time.Second)
+	v.spin = spin.NewGroup(spin.CPUs())
 	v.MaxMessage = orDefault(v.MaxMessage, link.DefaultMaxMessage)
 	if v.Logger == nil {
 		nop := zerolog.Nop()

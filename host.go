@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hotline/internal/link"
+	"hotline/internal/spin"
 	"hotline/internal/wire"
 	"hotline/internal/worker"
 	"hotline/nettcp"
@@ -24,6 +25,7 @@ type host struct {
 	server  *Server
 	service *service
 	shared  *link.Options
+	spin    *spin.Group // the server's, for all its links
 	entry   *registry.Entry
 
 	listeners []listener
@@ -59,8 +61,8 @@ func (a acceptor[C]) Addr() string               { return a.inner.Addr() }
 // little.
 const maxGreeting = 256
 
-func newHost(s *Server, v *service, shared *link.Options) *host {
-	return &host{server: s, service: v, shared: shared, greeting: make(chan struct{}, maxGreeting), links: make(map[*link.Server]struct{})}
+func newHost(s *Server, v *service, shared *link.Options, spinning *spin.Group) *host {
+	return &host{server: s, service: v, shared: shared, spin: spinning, greeting: make(chan struct{}, maxGreeting), links: make(map[*link.Server]struct{})}
 }
 
 // open claims the service's name and port, starts it, listens, and says that it is ready.
@@ -108,7 +110,7 @@ func (h *host) stop(ctx context.Context) error {
 
 // listen opens a listener for every transport that the service is to be reached by.
 func (h *host) listen(w *worker.Settings) error {
-	shmListener, err := shm.Listen(h.entry.SocketPath("shm"), nil)
+	shmListener, err := shm.Listen(h.entry.SocketPath("shm"), &shm.Options{MaxSpin: h.server.MaxSpin, Spin: h.spin})
 	switch {
 	case err == nil:
 		h.listeners = append(h.listeners, acceptor[*shm.Conn]{shmListener})
@@ -117,7 +119,7 @@ func (h *host) listen(w *worker.Settings) error {
 	default:
 		return err
 	}
-	options := &nettcp.Options{HandshakeTimeout: h.server.HandshakeTimeout}
+	options := h.socketOptions()
 	unixListener, err := nettcp.Listen("unix", h.entry.SocketPath("unix"), options)
 	if err != nil {
 		return err
@@ -134,10 +136,15 @@ func (h *host) listen(w *worker.Settings) error {
 	return nil
 }
 
+func (h *host) socketOptions() *nettcp.Options {
+	return &nettcp.Options{HandshakeTimeout: h.server.HandshakeTimeout, MaxSpin: h.server.MaxSpin, Spin: h.spin}
+}
+
 // listenTCP listens itself, or takes the listener that the manager opened for all workers.
 func (h *host) listenTCP(w *worker.Settings) (*nettcp.Listener, error) {
 	base := &h.service.base
-	options := &nettcp.Options{HandshakeTimeout: h.server.HandshakeTimeout, TLS: h.server.TLS}
+	options := h.socketOptions()
+	options.TLS = h.server.TLS
 	if w != nil {
 		if fd, ok := w.Listeners[base.port]; ok {
 			inherited, err := inheritListener(fd)

@@ -10,78 +10,112 @@ import (
 	"hotline/internal/wire"
 )
 
-// values is memory for the arguments or the results of one call, used again and again: a pointer to each value.
-type values struct {
-	elems []reflect.Value // what the pointers point to
-	ptrs  []any           // the pointers, as codecs take them
+// typedMethod calls a method whose arguments and results go through a codec.
+type typedMethod struct {
+	name   string
+	sig    *signature
+	in     codec.Plan // for the arguments
+	out    codec.Plan // for the results
+	form   *form      // nil where package reflect calls the method
+	entry  *entry     // for the form
+	fn     reflect.Value
+	recv   reflect.Value
+	frames sync.Pool // *frame
 }
 
-func newValues(types []reflect.Type) *values {
-	v := &values{elems: make([]reflect.Value, len(types)), ptrs: make([]any, len(types))}
-	for i, t := range types {
-		p := reflect.New(t)
-		v.elems[i], v.ptrs[i] = p.Elem(), p.Interface()
+func newTypedMethod(recv reflect.Value, m reflect.Method, sig *signature, c codec.Codec) *typedMethod {
+	t := &typedMethod{
+		name: m.Name, sig: sig, in: codec.PlanFor(c, sig.args), out: codec.PlanFor(c, sig.results),
+		form: formOf(layouts(sig.args), layouts(sig.results)), entry: newEntry(recv, m, sig), fn: m.Func, recv: recv,
+	}
+	t.frames.New = func() any { return t.newFrame() }
+	return t
+}
+
+// newFrame makes a frame with what package reflect calls the method with: values that refer to the frame's memory.
+func (t *typedMethod) newFrame() *frame {
+	v := newFrame(t.sig)
+	if t.form == nil {
+		v.in = append(v.in, t.recv)
+		if t.sig.context {
+			v.ctx = new(context.Context)
+			v.in = append(v.in, reflect.ValueOf(v.ctx).Elem())
+		}
+		v.in = append(v.in, v.args.elems...)
 	}
 	return v
 }
 
-// clear forgets the values, so that nothing of one call is kept for, or seen by, another.
-func (v *values) clear() {
-	for _, e := range v.elems {
-		e.SetZero()
+// invoke answers a call.
+func (t *typedMethod) invoke(ctx context.Context, call *link.Incoming) error {
+	v, err := t.run(ctx, call.Payload)
+	if err != nil {
+		return err
 	}
-}
-
-// typedInvoker calls a method whose arguments and results go through a codec.
-func typedInvoker(recv reflect.Value, m reflect.Method, sig *signature, c codec.Codec) func(context.Context, *link.Incoming) error {
-	args := sync.Pool{New: func() any { return newValues(sig.args) }}
-	results := sync.Pool{New: func() any { return newValues(sig.results) }}
-	return func(ctx context.Context, call *link.Incoming) error {
-		in := args.Get().(*values)
-		defer func() {
-			in.clear()
-			args.Put(in)
-		}()
-		if err := c.Decode(call.Payload, in.ptrs); err != nil {
-			return wire.Errorf(wire.CodeBadArguments, "arguments of %s: %v", sig.text(m.Name), err)
-		}
-		out, err := callMethod(ctx, recv, m, sig, in)
-		if err != nil {
-			return err
-		}
-		res := results.Get().(*values)
-		defer func() {
-			res.clear()
-			results.Put(res)
-		}()
-		for i := range res.elems {
-			res.elems[i].Set(out[i])
-		}
-		b, err := c.Append(call.Buffer(), res.ptrs)
-		if err != nil {
-			return wire.Errorf(wire.CodeBadResult, "results of %s: %v", sig.text(m.Name), err)
-		}
+	b, err := t.finish(v, call.Buffer())
+	if err == nil {
 		call.Keep(b)
-		return nil
 	}
+	return err
 }
 
-// callMethod enters the method, and takes its error off the results.
-func callMethod(ctx context.Context, recv reflect.Value, m reflect.Method, sig *signature, args *values) ([]reflect.Value, error) {
-	in := make([]reflect.Value, 0, 2+len(args.elems))
-	in = append(in, recv)
-	if sig.context {
-		in = append(in, reflect.ValueOf(&ctx).Elem())
+// run decodes the arguments and enters the method. The frame with the results is for finish. A method that panics
+// takes its frame with it.
+func (t *typedMethod) run(ctx context.Context, payload []byte) (*frame, error) {
+	v := t.frames.Get().(*frame)
+	if err := t.in.Decode(payload, v.args.ptrs); err != nil {
+		t.end(v)
+		return nil, wire.Errorf(wire.CodeBadArguments, "arguments of %s: %v", t.sig.text(t.name), err)
 	}
-	out := m.Func.Call(append(in, args.elems...))
-	if !sig.err {
-		return out, nil
+	var err error
+	if t.form != nil {
+		err = t.form.call(t.entry, ctx, &v.args.at, &v.results.at)
+	} else {
+		err = t.callSlow(ctx, v)
 	}
-	last := len(out) - 1
-	if err, ok := out[last].Interface().(error); ok {
+	if err != nil {
+		t.end(v)
 		return nil, err
 	}
-	return out[:last], nil
+	return v, nil
+}
+
+// callSlow enters the method by package reflect.
+func (t *typedMethod) callSlow(ctx context.Context, v *frame) error {
+	if v.ctx != nil {
+		*v.ctx = ctx
+	}
+	out := t.fn.Call(v.in)
+	if v.ctx != nil {
+		*v.ctx = nil
+	}
+	if t.sig.err {
+		last := len(out) - 1
+		if !out[last].IsNil() {
+			return out[last].Interface().(error)
+		}
+		out = out[:last]
+	}
+	for i := range out {
+		v.results.elems[i].Set(out[i])
+	}
+	return nil
+}
+
+// finish appends the results to dst.
+func (t *typedMethod) finish(v *frame, dst []byte) ([]byte, error) {
+	b, err := t.out.Append(dst, v.results.ptrs)
+	t.end(v)
+	if err != nil {
+		return nil, wire.Errorf(wire.CodeBadResult, "results of %s: %v", t.sig.text(t.name), err)
+	}
+	return b, nil
+}
+
+func (t *typedMethod) end(v *frame) {
+	v.args.clear()
+	v.results.clear()
+	t.frames.Put(v)
 }
 
 // rawInvoker calls a method that takes and returns bytes as they are: without reflection, and without a copy.

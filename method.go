@@ -103,7 +103,7 @@ func compile(v reflect.Value, m reflect.Method, tags methodTags, base string, co
 	if c.Name() == "raw" {
 		out.invoke = rawInvoker(v, m, &sig)
 	} else {
-		out.invoke = typedInvoker(v, m, &sig, c)
+		out.invoke = newTypedMethod(v, m, &sig, c).invoke
 	}
 	return out, nil
 }

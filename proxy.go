@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"sync"
 
+	"hotline/codec"
 	"hotline/internal/link"
 )
 
@@ -74,58 +75,95 @@ func (b *binding) rawProxy(c *Client) reflect.Value {
 	return reflect.ValueOf(f).Convert(b.field.Type())
 }
 
-// outgoing is memory for the arguments of a call and their encoding, used again and again.
-type outgoing struct {
-	*values
-	buf []byte
-}
-
 // maxKeptBuffer bounds the encoding buffers that are kept for later calls, in bytes.
 const maxKeptBuffer = 1 << 20
 
-// typedProxy makes a function whose arguments and results go through a codec.
+// proxy is behind a client's function whose arguments and results go through a codec.
+type proxy struct {
+	name    string
+	sig     *signature
+	args    codec.Plan
+	results codec.Plan
+	send    func(ctx context.Context, payload []byte) (link.Reply, error)
+	frames  sync.Pool // *frame
+}
+
+// typedProxy makes the function.
 func (b *binding) typedProxy(c *Client) reflect.Value {
-	pool := sync.Pool{New: func() any { return &outgoing{values: newValues(b.sig.args)} }}
-	return reflect.MakeFunc(b.field.Type(), func(in []reflect.Value) []reflect.Value {
-		ctx := context.Background()
-		if b.sig.context {
-			ctx = in[0].Interface().(context.Context)
-			in = in[1:]
-		}
-		out := pool.Get().(*outgoing)
-		for i := range in {
-			out.elems[i].Set(in[i])
-		}
-		results, err := b.callTyped(ctx, c, out)
-		out.clear()
-		if cap(out.buf) <= maxKeptBuffer {
-			pool.Put(out)
-		}
-		return results.with(err)
+	p := b.newProxy(func(ctx context.Context, payload []byte) (link.Reply, error) {
+		return b.call(ctx, c, payload, false)
 	})
+	return p.function(b.field.Type())
 }
 
-// callTyped encodes the arguments, calls and decodes the results.
-func (b *binding) callTyped(ctx context.Context, c *Client, out *outgoing) (*values, error) {
-	results := newValues(b.sig.results)
-	payload, err := b.codec.Append(out.buf[:0], out.ptrs)
-	if err != nil {
-		return results, fmt.Errorf("hotline: %s: %w: arguments: %w", b.name, ErrNotExecuted, err)
+func (b *binding) newProxy(send func(context.Context, []byte) (link.Reply, error)) *proxy {
+	p := &proxy{
+		name: b.name, sig: &b.sig, send: send,
+		args: codec.PlanFor(b.codec, b.sig.args), results: codec.PlanFor(b.codec, b.sig.results),
 	}
-	out.buf = payload
-	reply, err := b.call(ctx, c, payload, false)
-	if err != nil {
-		return results, err
-	}
-	defer reply.Release()
-	if err := b.codec.Decode(reply.Body, results.ptrs); err != nil {
-		results.clear()
-		return results, fmt.Errorf("hotline: %s: results: %w", b.name, err)
-	}
-	return results, nil
+	p.frames.New = func() any { return newFrame(p.sig) }
+	return p
 }
 
-// with returns the values and the error as a function's results.
-func (v *values) with(err error) []reflect.Value {
-	return append(v.elems, reflect.ValueOf(&err).Elem())
+// function returns a function of type t that makes the calls.
+func (p *proxy) function(t reflect.Type) reflect.Value {
+	if f := formOf(layouts(p.sig.args), layouts(p.sig.results)); f != nil {
+		return funcOf(t, f.bind(p, p.sig.context))
+	}
+	return reflect.MakeFunc(t, p.callSlow)
+}
+
+// begin returns a frame for a call: the function sets the arguments, calls, takes the results, and ends.
+func (p *proxy) begin() *frame { return p.frames.Get().(*frame) }
+
+// end takes the frame back.
+func (p *proxy) end(v *frame) {
+	v.args.clear()
+	v.results.clear()
+	if cap(v.buf) <= maxKeptBuffer {
+		p.frames.Put(v)
+	}
+}
+
+// call encodes the arguments, calls and decodes the results.
+func (p *proxy) call(ctx context.Context, v *frame) error {
+	payload, err := p.args.Append(v.buf[:0], v.args.ptrs)
+	if err != nil {
+		return fmt.Errorf("hotline: %s: %w: arguments: %w", p.name, ErrNotExecuted, err)
+	}
+	v.buf = payload
+	reply, err := p.send(ctx, payload)
+	if err != nil {
+		return err
+	}
+	err = p.results.Decode(reply.Body, v.results.ptrs)
+	reply.Release()
+	if err != nil {
+		return fmt.Errorf("hotline: %s: results: %w", p.name, err)
+	}
+	return nil
+}
+
+// callSlow is the function where there is no form for it, as package reflect calls it.
+func (p *proxy) callSlow(in []reflect.Value) []reflect.Value {
+	ctx := context.Background()
+	if p.sig.context {
+		ctx = in[0].Interface().(context.Context)
+		in = in[1:]
+	}
+	v := p.begin()
+	for i := range in {
+		v.args.elems[i].Set(in[i])
+	}
+	err := p.call(ctx, v)
+	out := make([]reflect.Value, 0, len(p.sig.results)+1)
+	for i, t := range p.sig.results {
+		r := reflect.New(t).Elem() // read after callSlow has returned, when the frame may be another call's
+		if err == nil {
+			r.Set(v.results.elems[i])
+		}
+		out = append(out, r)
+	}
+	p.end(v)
+	return append(out, reflect.ValueOf(&err).Elem())
 }

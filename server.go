@@ -15,6 +15,7 @@ import (
 	"hotline/codec"
 	"hotline/internal/link"
 	"hotline/internal/pipe"
+	"hotline/internal/spin"
 	"hotline/internal/worker"
 	"hotline/registry"
 )
@@ -56,6 +57,10 @@ type Server struct {
 
 	// DrainTimeout is how long Serve waits for calls in flight when its context has ended; 10 s by default.
 	DrainTimeout time.Duration
+
+	// MaxSpin is the longest that a link may poll for its peer before it sleeps: CPU time for speed. Zero is 100 µs, which a link
+	// spends only while that pays; less than zero is never. A process that has less than two CPUs never does.
+	MaxSpin time.Duration
 
 	// Logger takes the server's log; by default it goes to standard error, for people. Handlers' panics, with
 	// their stacks, are there and nowhere else.
@@ -219,9 +224,10 @@ func (s *Server) open(ctx context.Context, w *worker.Settings) ([]*host, error) 
 		return nil, fmt.Errorf("hotline: %w", err)
 	}
 	shared := &link.Options{Sentry: new(link.Sentry), Buffers: new(link.Buffers)}
+	spinning := spin.NewGroup(spin.CPUs())
 	var hosts []*host
 	for _, v := range s.services {
-		h := newHost(s, v, shared)
+		h := newHost(s, v, shared, spinning)
 		if err := h.open(ctx, dir, w); err != nil {
 			return nil, errors.Join(fmt.Errorf("hotline: serve %s: %w", v.base.name, err), s.drain(ctx, hosts))
 		}

@@ -130,7 +130,11 @@ type weigher struct {
 	// encoders are the interfaces whose implementations encode themselves.
 	encoders []reflect.Type
 
+	// foreign reports whether the library has an encoding of its own for a named type of a plain kind.
+	foreign func(named, kind reflect.Type) bool
+
 	known  sync.Map // reflect.Type to *weights
+	plains sync.Map // reflect.Type to *plainType
 	tables sync.Map // reflect.Type to fieldTable
 	walks  sync.Map // reflect.Type to *walk
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding"
 	"encoding/binary"
-	"fmt"
 	"math"
 	"reflect"
 	"strings"
@@ -69,26 +68,33 @@ func newCBOR() *cborCodec {
 			reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.TextMarshaler](),
 		},
 	}
+	c.types.foreign = foreign(c.appendSlow, appendCBOR)
 	return c
 }
 
 func (c *cborCodec) Name() string { return "cbor" }
 
 func (c *cborCodec) Append(dst []byte, values []any) ([]byte, error) {
-	out := appendCBORHead(dst, cborArray, uint64(len(values)))
-	for i, v := range values {
-		var (
-			done bool
-			err  error
-		)
-		if out, done = appendCBOR(out, v); done {
-			continue
-		}
-		if out, err = c.appendSlow(out, v); err != nil {
-			return dst, encodeError("cbor", i, values, err)
-		}
+	return appendValues(c, dst, appendCBORHead(dst, cborArray, uint64(len(values))), values)
+}
+
+func (c *cborCodec) Decode(src []byte, values []any) error {
+	return decodeList(c, cborItem, src, values)
+}
+
+// Plan implements [Planner].
+func (c *cborCodec) Plan(types []reflect.Type) Plan {
+	return newItemPlan(c, cborArray<<5, types, c.types)
+}
+
+func (c *cborCodec) appendValue(dst []byte, v any) ([]byte, error) {
+	if out, done := appendCBOR(dst, v); done {
+		return out, nil
 	}
-	return out, nil
+	if p := c.types.plain(v); p != nil {
+		return c.appendValue(dst, p)
+	}
+	return c.appendSlow(dst, v)
 }
 
 // appendSlow appends a value by the library.
@@ -134,23 +140,15 @@ func appendCBOR(dst []byte, v any) ([]byte, bool) {
 	case *uint64:
 		return appendCBORHead(dst, cborUint, *p), true
 	case *float32:
-		dst = append(dst, cborSimple<<5|cborFourBytes)
-		return binary.BigEndian.AppendUint32(dst, math.Float32bits(*p)), true
+		return appendCBORFloat32(dst, *p), true
 	case *float64:
-		dst = append(dst, cborSimple<<5|cborEightBytes)
-		return binary.BigEndian.AppendUint64(dst, math.Float64bits(*p)), true
+		return appendCBORFloat64(dst, *p), true
 	case *bool:
-		if *p {
-			return append(dst, cborSimple<<5|cborTrue), true
-		}
-		return append(dst, cborSimple<<5|cborFalse), true
+		return appendCBORBool(dst, *p), true
 	case *string:
-		return append(appendCBORHead(dst, cborText, uint64(len(*p))), *p...), true
+		return appendCBORString(dst, *p), true
 	case *[]byte:
-		if *p == nil {
-			return append(dst, cborSimple<<5|cborNull), true
-		}
-		return append(appendCBORHead(dst, cborBytes, uint64(len(*p))), *p...), true
+		return appendCBORBytes(dst, *p), true
 	case *time.Time:
 		return appendCBORTime(dst, *p)
 	}
@@ -179,6 +177,34 @@ func appendCBORHead(dst []byte, major byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, major|cborEightBytes), n)
 }
 
+func appendCBORFloat32(dst []byte, f float32) []byte {
+	dst = append(dst, cborSimple<<5|cborFourBytes)
+	return binary.BigEndian.AppendUint32(dst, math.Float32bits(f))
+}
+
+func appendCBORFloat64(dst []byte, f float64) []byte {
+	dst = append(dst, cborSimple<<5|cborEightBytes)
+	return binary.BigEndian.AppendUint64(dst, math.Float64bits(f))
+}
+
+func appendCBORBool(dst []byte, yes bool) []byte {
+	if yes {
+		return append(dst, cborSimple<<5|cborTrue)
+	}
+	return append(dst, cborSimple<<5|cborFalse)
+}
+
+func appendCBORString(dst []byte, s string) []byte {
+	return append(appendCBORHead(dst, cborText, uint64(len(s))), s...)
+}
+
+func appendCBORBytes(dst, b []byte) []byte {
+	if b == nil {
+		return append(dst, cborSimple<<5|cborNull)
+	}
+	return append(appendCBORHead(dst, cborBytes, uint64(len(b))), b...)
+}
+
 // appendCBORTime appends a time as a tagged text. One that has no such text is left to the library's error.
 func appendCBORTime(dst []byte, t time.Time) ([]byte, bool) {
 	if t.IsZero() {
@@ -193,47 +219,23 @@ func appendCBORTime(dst []byte, t time.Time) ([]byte, bool) {
 	return append(appendCBORHead(dst, cborText, uint64(len(text))), text...), true
 }
 
-func (c *cborCodec) Decode(src []byte, values []any) error {
-	list, err := cborItem(src)
-	switch {
-	case err != nil:
-		return listError("cbor", values, err)
-	case list.kind != kindArray:
-		return listError("cbor", values, fmt.Errorf("the message is %v, not an array of values", list.kind))
-	case list.n > uint64(len(src)-list.size):
-		return listError("cbor", values, lengthError(list, len(src)-list.size))
-	case list.n != uint64(len(values)):
-		return countError("cbor", list.n, values)
-	}
-	b := newBudget(len(src))
-	rest := src[list.size:]
-	for i, v := range values {
-		n, err := c.value(rest, v, &b)
-		if err != nil {
-			return decodeError("cbor", i, values, err)
-		}
-		rest = rest[n:]
-	}
-	if len(rest) > 0 {
-		return trailingError("cbor", len(rest), values)
-	}
-	return nil
-}
-
-// value decodes the value at the beginning of src and returns its length.
-func (c *cborCodec) value(src []byte, v any, b *budget) (int, error) {
+func (c *cborCodec) decodeValue(src []byte, v any, b budget) (int, budget, error) {
 	it, err := cborItem(src)
 	if err != nil {
-		return 0, err
+		return 0, b, err
 	}
 	n := it.size
 	if it.kind == kindString || it.kind == kindBytes {
 		n += int(it.n)
 	}
 	if done, err := it.assign(v, src[it.size:n], false); done {
-		return n, err
+		return n, b, err
 	}
-	return c.valueSlow(src, v, b)
+	if p := c.types.plain(v); p != nil {
+		return c.decodeValue(src, p, b)
+	}
+	n, err = c.valueSlow(src, v, &b)
+	return n, b, err
 }
 
 // valueSlow decodes a value that is not of a plain kind with the library.

@@ -9,6 +9,10 @@
 // Five codecs are built in: [Raw], [JSON], [Msgpack], [CBOR] and [Gob]. A user's own codec is one more [Codec],
 // handed to [Find] beside its name. There is no registry to write into.
 //
+// Plain kinds are bool, integers, floats, string, []byte and time.Duration, types named after them that have no encoding
+// of their own, and in part time.Time: the codecs encode and decode these without their libraries. A method that is
+// bound has a [Plan] for its types, which has found out beforehand which of them are plain.
+//
 // # What a peer can do
 //
 // The bytes that Decode reads come from a peer that may be broken or hostile. For json, msgpack and cbor:

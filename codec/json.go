@@ -28,7 +28,10 @@ func newJSON() *jsonCodec {
 	c := &jsonCodec{encoders: sync.Pool{New: func() any { return newJSONEncoder() }}}
 	c.types = &weigher{name: c.FieldName, opaque: []reflect.Type{
 		reflect.TypeFor[json.Unmarshaler](), reflect.TypeFor[encoding.TextUnmarshaler](),
+	}, encoders: []reflect.Type{
+		reflect.TypeFor[json.Marshaler](), reflect.TypeFor[encoding.TextMarshaler](),
 	}}
+	c.types.foreign = foreign(c.appendSlow, appendJSON)
 	return c
 }
 
@@ -40,18 +43,23 @@ func (c *jsonCodec) Append(dst []byte, values []any) ([]byte, error) {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		var (
-			done bool
-			err  error
-		)
-		if out, done = appendJSON(out, v); done {
-			continue
-		}
-		if out, err = c.appendSlow(out, v); err != nil {
+		var err error
+		if out, err = c.appendValue(out, v); err != nil {
 			return dst, encodeError("json", i, values, err)
 		}
 	}
 	return append(out, ']'), nil
+}
+
+// appendValue appends what v points to.
+func (c *jsonCodec) appendValue(dst []byte, v any) ([]byte, error) {
+	if out, done := appendJSON(dst, v); done {
+		return out, nil
+	}
+	if p := c.types.plain(v); p != nil {
+		return c.appendValue(dst, p)
+	}
+	return c.appendSlow(dst, v)
 }
 
 // appendSlow appends a value by the library.
@@ -101,6 +109,9 @@ func (c *jsonCodec) Decode(src []byte, values []any) error {
 func (c *jsonCodec) value(span []byte, v any, most tally, b *budget) (err error) {
 	if parseJSON(span, v) {
 		return nil
+	}
+	if p := c.types.plain(v); p != nil {
+		return c.value(span, p, most, b)
 	}
 	if !b.pay(most) && json.Valid(span) && !b.pay(measureValue(&jsonCursor{span}, c.types, v)) {
 		return errBudget

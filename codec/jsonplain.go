@@ -46,11 +46,7 @@ func appendJSON(dst []byte, v any) ([]byte, bool) {
 	case *[]byte:
 		return appendJSONBytes(dst, *p), true
 	case *time.Time:
-		out, err := p.AppendText(append(dst, '"'))
-		if err != nil {
-			return dst, false
-		}
-		return append(out, '"'), true
+		return appendJSONTime(dst, *p)
 	}
 	return dst, false
 }
@@ -60,10 +56,18 @@ func appendJSONFloat(dst []byte, f float64, bits int) ([]byte, bool) {
 		return dst, false
 	}
 	format := byte('f')
-	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
+	low := 1e-6
+	if bits == 32 {
+		low = float64(float32(low))
+	}
+	if abs := math.Abs(f); abs != 0 && (abs < low || abs >= 1e21) {
 		format = 'e'
 	}
-	return strconv.AppendFloat(dst, f, format, -1, bits), true
+	dst = strconv.AppendFloat(dst, f, format, -1, bits)
+	if n := len(dst); format == 'e' && dst[n-2] == '0' && dst[n-3] == '-' { // e-09 is e-9 in encoding/json
+		dst = append(dst[:n-2], dst[n-1])
+	}
+	return dst, true
 }
 
 // appendJSONString appends a string of printable ASCII, and leaves the others to the library.
@@ -85,6 +89,15 @@ func appendJSONBytes(dst, b []byte) []byte {
 	dst = append(dst, '"')
 	dst = base64.StdEncoding.AppendEncode(dst, b)
 	return append(dst, '"')
+}
+
+// appendJSONTime leaves a time that has no text to the library's error.
+func appendJSONTime(dst []byte, t time.Time) ([]byte, bool) {
+	out, err := t.AppendText(append(dst, '"'))
+	if err != nil {
+		return dst, false
+	}
+	return append(out, '"'), true
 }
 
 // parseJSON decodes a value of a plain kind whose form is straightforward, and reports whether it was.
@@ -114,25 +127,13 @@ func parseJSON(span []byte, v any) bool {
 	case *uint64:
 		return parseJSONUint(span, p)
 	case *float32:
-		f, ok := parseJSONFloat(span, 32)
-		if ok {
-			*p = float32(f)
-		}
-		return ok
+		return parseJSONFloat32(span, p)
 	case *float64:
-		f, ok := parseJSONFloat(span, 64)
-		if ok {
-			*p = f
-		}
-		return ok
+		return parseJSONFloat64(span, p)
 	case *bool:
 		return parseJSONBool(span, p)
 	case *string:
-		text, ok := jsonText(span)
-		if ok {
-			*p = string(text)
-		}
-		return ok
+		return parseJSONText(span, p)
 	case *[]byte:
 		return parseJSONBytes(span, p)
 	}
@@ -169,6 +170,30 @@ func parseJSONFloat(span []byte, bits int) (float64, bool) {
 	}
 	f, err := strconv.ParseFloat(string(span), bits)
 	return f, err == nil
+}
+
+func parseJSONFloat32(span []byte, p *float32) bool {
+	f, ok := parseJSONFloat(span, 32)
+	if ok {
+		*p = float32(f)
+	}
+	return ok
+}
+
+func parseJSONFloat64(span []byte, p *float64) bool {
+	f, ok := parseJSONFloat(span, 64)
+	if ok {
+		*p = f
+	}
+	return ok
+}
+
+func parseJSONText(span []byte, p *string) bool {
+	text, ok := jsonText(span)
+	if ok {
+		*p = string(text)
+	}
+	return ok
 }
 
 func parseJSONBool(span []byte, p *bool) bool {

@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/vmihailenco/msgpack/v5"
 )
@@ -16,8 +15,8 @@ import (
 //
 // Numbers take the fewest bytes that hold them, a time keeps its nanoseconds and loses its zone. In a value of type
 // any, a whole number arrives as int64 (uint64 from 1<<63), a float as float64, an array as []any and a map as
-// map[string]any, or as map[any]any where a key is no string. A number that does not fit a value is an error;
-// one that does not fit the field of a struct wraps, because the library does so.
+// map[string]any, or as map[any]any where a key is no string. A number that does not fit a value is an error, be
+// the value's type named or not; one that does not fit the field of a struct wraps, because the library does so.
 // A nil pointer to an embedded struct arrives as one to an empty struct. Interned strings are not supported.
 func Msgpack() Codec { return msgpackShared }
 
@@ -47,68 +46,64 @@ func newMsgpack() *msgpackCodec {
 			reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.TextMarshaler](),
 		},
 	}
+	c.types.foreign = foreign(c.appendSlow, appendMsgpack)
 	return c
 }
 
 func (c *msgpackCodec) Name() string { return "msgpack" }
 
 func (c *msgpackCodec) Append(dst []byte, values []any) ([]byte, error) {
+	return appendValues(c, dst, appendMsgpackArray(dst, len(values)), values)
+}
+
+func (c *msgpackCodec) Decode(src []byte, values []any) error {
+	return decodeList(c, msgpackItem, src, values)
+}
+
+// Plan implements [Planner].
+func (c *msgpackCodec) Plan(types []reflect.Type) Plan {
+	return newItemPlan(c, mpFixArray, types, c.types)
+}
+
+func (c *msgpackCodec) appendValue(dst []byte, v any) ([]byte, error) {
+	if out, done := appendMsgpack(dst, v); done {
+		return out, nil
+	}
+	if p := c.types.plain(v); p != nil {
+		return c.appendValue(dst, p)
+	}
+	return c.appendSlow(dst, v)
+}
+
+// appendSlow appends a value by the library.
+func (c *msgpackCodec) appendSlow(dst []byte, v any) ([]byte, error) {
 	e := c.encoders.Get().(*msgpackEncoder)
 	e.begin(dst)
-	if err := e.EncodeArrayLen(len(values)); err != nil {
-		return dst, listError("msgpack", values, err)
-	}
-	for i, v := range values {
-		if err := e.value(v, c.types); err != nil {
-			return dst, encodeError("msgpack", i, values, err) // the encoder's state is unknown: it is not used again
-		}
+	if err := e.value(v, c.types); err != nil {
+		return dst, err // the encoder's state is unknown: it is not used again
 	}
 	out := e.end()
 	c.encoders.Put(e)
 	return out, nil
 }
 
-func (c *msgpackCodec) Decode(src []byte, values []any) error {
-	list, err := msgpackItem(src)
-	switch {
-	case err != nil:
-		return listError("msgpack", values, err)
-	case list.kind != kindArray:
-		return listError("msgpack", values, fmt.Errorf("the message is %v, not an array of values", list.kind))
-	case list.n > uint64(len(src)-list.size):
-		return listError("msgpack", values, lengthError(list, len(src)-list.size))
-	case list.n != uint64(len(values)):
-		return countError("msgpack", list.n, values)
-	}
-	b := newBudget(len(src))
-	rest := src[list.size:]
-	for i, v := range values {
-		n, err := c.decode(rest, v, &b)
-		if err != nil {
-			return decodeError("msgpack", i, values, err)
-		}
-		rest = rest[n:]
-	}
-	if len(rest) > 0 {
-		return trailingError("msgpack", len(rest), values)
-	}
-	return nil
-}
-
-// decode decodes the value at the beginning of src and returns its length.
-func (c *msgpackCodec) decode(src []byte, v any, b *budget) (int, error) {
+func (c *msgpackCodec) decodeValue(src []byte, v any, b budget) (int, budget, error) {
 	it, err := msgpackItem(src)
 	if err != nil {
-		return 0, err
+		return 0, b, err
 	}
 	n := it.size
 	if it.kind == kindString || it.kind == kindBytes {
 		n += int(it.n)
 	}
 	if done, err := it.assign(v, src[it.size:n], true); done {
-		return n, err
+		return n, b, err
 	}
-	return c.decodeSlow(src, v, b)
+	if p := c.types.plain(v); p != nil {
+		return c.decodeValue(src, p, b)
+	}
+	n, err = c.decodeSlow(src, v, &b)
+	return n, b, err
 }
 
 // decodeSlow decodes a value that is not of a plain kind with the library.
@@ -204,55 +199,17 @@ func (e *msgpackEncoder) end() []byte {
 }
 
 // value encodes what the pointer v points to.
-func (e *msgpackEncoder) value(v any, types *weigher) error {
-	switch p := v.(type) {
-	case *int:
-		return e.EncodeInt(int64(*p))
-	case *int8:
-		return e.EncodeInt(int64(*p))
-	case *int16:
-		return e.EncodeInt(int64(*p))
-	case *int32:
-		return e.EncodeInt(int64(*p))
-	case *int64:
-		return e.EncodeInt(*p)
-	case *time.Duration:
-		return e.EncodeInt(int64(*p))
-	case *uint:
-		return e.EncodeUint(uint64(*p))
-	case *uint8:
-		return e.EncodeUint(uint64(*p))
-	case *uint16:
-		return e.EncodeUint(uint64(*p))
-	case *uint32:
-		return e.EncodeUint(uint64(*p))
-	case *uint64:
-		return e.EncodeUint(*p)
-	case *float32:
-		return e.EncodeFloat32(*p)
-	case *float64:
-		return e.EncodeFloat64(*p)
-	case *bool:
-		return e.EncodeBool(*p)
-	case *string:
-		if err := checkLength(len(*p)); err != nil {
-			return err
-		}
-		return e.EncodeString(*p)
-	case *[]byte:
-		if err := checkLength(len(*p)); err != nil {
-			return err
-		}
-		return e.EncodeBytes(*p)
-	case *time.Time:
-		return e.EncodeTime(*p)
-	}
-	return e.valueSlow(v, types)
-}
-
-func (e *msgpackEncoder) valueSlow(v any, types *weigher) (err error) {
+func (e *msgpackEncoder) value(v any, types *weigher) (err error) {
 	defer catch(&err)
-	if err := types.checkDepth(v); err != nil {
+	switch p := v.(type) {
+	case *string:
+		err = checkLength(len(*p))
+	case *[]byte:
+		err = checkLength(len(*p))
+	default:
+		err = types.checkDepth(v)
+	}
+	if err != nil {
 		return err
 	}
 	return e.Encode(v)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"hotline/internal/spin"
 	"hotline/internal/wire"
 )
 
@@ -49,6 +50,14 @@ type Options struct {
 	// MaxFrame is the most payload bytes of a frame written, from 4 KiB to 256 KiB; whatever the peer uses
 	// can be read. Smaller ones keep the waits of other calls short while a long message is sent. Default 128 KiB.
 	MaxFrame int
+
+	// MaxSpin is the longest that a reader may poll the socket before it sleeps; zero is spin.DefaultMax, less than zero is
+	// never. Encrypted connections do not poll.
+	MaxSpin time.Duration
+
+	// Spin is shared by connections that are to share one allowance of polling, normally all of a process. Nil gives
+	// one to each listener and to each dialled connection.
+	Spin *spin.Group
 }
 
 // config is a valid Options without zero fields, and what the connections that were made with it share.
@@ -94,6 +103,9 @@ func (o *Options) config() (*config, error) {
 	}
 	if c.KeepAlive == (net.KeepAliveConfig{}) {
 		c.KeepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4}
+	}
+	if c.Spin == nil {
+		c.Spin = spin.NewGroup(spin.CPUs())
 	}
 	return c, nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hotline/internal/link"
+	"hotline/internal/spin"
 	"hotline/internal/wire"
 )
 
@@ -39,14 +40,18 @@ type reader struct {
 	n       int                   // result of try
 	err     error                 // result of try
 	slept   bool                  // result of try: it let the poller sleep
+
+	spin   spin.Waiter
+	look   func() bool           // lookOnce, and
+	peek   func(fd uintptr) bool // what it calls: made once too
+	failed error                 // what lookOnce met at the end of what has come
+	frames int                   // taken since the last read
+	batch  int                   // reads to come until the last one that brought several frames no longer counts
 }
 
-func (in *reader) init(c *Conn) { in.try = c.tryRead }
-
-// Ready reports whether the next frame is in the buffer, all of it. It never sleeps or asks the kernel.
-func (c *Conn) Ready() bool {
-	have := c.in.buf[c.in.r:c.in.w]
-	return len(have) >= wire.HeaderSize && len(have)-wire.HeaderSize >= wire.FrameLength(have) && !c.over.Load()
+func (in *reader) init(c *Conn) {
+	in.try, in.look, in.peek = c.tryRead, c.lookOnce, c.readNow
+	in.spin = spin.NewCallWaiter(c.cfg.Spin, c.cfg.MaxSpin)
 }
 
 // Next waits for the next frame and returns its header. It returns [io.EOF] when the peer closed between two frames,
@@ -71,6 +76,7 @@ func (c *Conn) Next() (wire.Header, error) {
 		return wire.Header{}, c.fail(err)
 	}
 	in.r += wire.HeaderSize
+	in.frames++
 	in.left = int(h.Length)
 	if in.left == 0 {
 		in.frameEnds()
@@ -151,11 +157,7 @@ func (in *reader) frameEnds() {
 // fill waits for bytes and puts them behind those in the buffer, which are less than a header.
 func (c *Conn) fill() error {
 	in := &c.in
-	if in.buf == nil {
-		in.buf = make([]byte, readBuffer)
-	}
-	in.w = copy(in.buf, in.buf[in.r:in.w])
-	in.r = 0
+	in.compact()
 	n, err := c.receive(in.buf[in.w:])
 	in.w += n
 	return err
@@ -172,6 +174,7 @@ func (c *Conn) receive(p []byte) (int, error) {
 	in.reading.Lock()
 	defer in.reading.Unlock()
 	for {
+		in.newRead()
 		n, err := c.receiveOnce(p)
 		if !in.since.IsZero() {
 			in.waited += time.Since(in.since)
@@ -195,6 +198,9 @@ var errAgain = errors.New("again")
 // receiveOnce reads once, after one wait at most.
 func (c *Conn) receiveOnce(p []byte) (n int, err error) {
 	in := &c.in
+	if in.failed != nil {
+		return 0, in.failed
+	}
 	if c.raw != nil && c.session == nil {
 		in.p, in.n, in.err, in.slept = p, 0, nil, false // raw.Read may fail without calling try
 		err = c.raw.Read(in.try)

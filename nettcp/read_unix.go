@@ -22,18 +22,7 @@ func rawConn(s syscall.Conn) syscall.RawConn {
 func (c *Conn) tryRead(fd uintptr) bool {
 	in := &c.in
 	for last := false; ; {
-		in.n, in.err = unix.Read(int(fd), in.p)
-		switch {
-		case in.err == unix.EINTR:
-			continue
-		case in.n > 0:
-			return true
-		case in.err == nil:
-			in.err = io.EOF
-			return true
-		}
-		in.n = 0
-		if in.err != unix.EAGAIN {
+		if c.readNow(fd); in.n > 0 || in.err != nil {
 			return true
 		}
 		switch in.err = c.beforeSleep(); {
@@ -47,6 +36,25 @@ func (c *Conn) tryRead(fd uintptr) bool {
 			continue
 		case in.err == errPeerGone:
 			in.err = c.failure()
+		}
+		return true
+	}
+}
+
+// readNow reads to in.p what has come. It never lets the poller sleep; without an error or a byte, nothing has come.
+func (c *Conn) readNow(fd uintptr) bool {
+	in := &c.in
+	for {
+		in.n, in.err = unix.Read(int(fd), in.p)
+		switch {
+		case in.err == unix.EINTR:
+			continue
+		case in.err == unix.EAGAIN:
+			in.n, in.err = 0, nil
+		case in.err != nil:
+			in.n = 0
+		case in.n == 0:
+			in.err = io.EOF
 		}
 		return true
 	}

@@ -5,6 +5,7 @@ package shm_test
 import (
 	"runtime/debug"
 	"testing"
+	"time"
 
 	"hotline/internal/link"
 	"hotline/shm"
@@ -55,4 +56,24 @@ func TestSleepAllocs(t *testing.T) {
 	}
 	_ = client.Close()
 	<-done
+}
+
+// TestStreamAllocs: bytes of a stream cost no memory, nor do deadlines that don't pass.
+func TestStreamAllocs(t *testing.T) {
+	server, client := streamPair(t, nil)
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	p := make([]byte, 40_000)
+	if n := testing.AllocsPerRun(1000, func() {
+		if err := server.SetDeadline(time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Write(p); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := server.Read(p); n != len(p) || err != nil {
+			t.Fatal(n, err)
+		}
+	}); n != 0 {
+		t.Errorf("a Write and a Read allocate %v times", n)
+	}
 }

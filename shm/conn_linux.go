@@ -23,8 +23,8 @@ const (
 	stateEnded             // Close or a failure: nothing works any more, and Conn.cause says why
 )
 
-// wokenFactor is how much longer a wait for a peer may be that was asleep: waking costs 40 to 100 µs.
-const wokenFactor = 5
+// wokenFactor is how much longer a wait for a peer may be that was asleep, and still has to wake up.
+const wokenFactor = 2
 
 var (
 	noDeadline time.Time
@@ -45,6 +45,7 @@ type Conn struct {
 	bed     *bed             // where Next sleeps
 	bell    *bell            // what wakes the peer's Next
 	out     writer
+	stream  bool // it carries byte streams, which a Stream moves
 
 	state atomic.Uint32 // stateGone, stateEnded
 	over  chan struct{} // closed with the first bit of state: what waits for the peer gives up
@@ -63,6 +64,7 @@ type Conn struct {
 	rang        atomic.Bool // the peer's doorbell was rung since Ready last waited
 	asleep      atomic.Bool // Next is in its bed, or on the way to it
 	interrupted atomic.Bool // by Interrupt, and not yet noticed
+	ended       atomic.Bool // the peer has ended its byte stream; all of it was published before
 	readyFn     func() bool // in.ready, made a func once
 	awakeFn     func() bool // awake, made a func once
 }
@@ -80,7 +82,7 @@ type parts struct {
 // windows are mapped and all of p is still open, and has the last word.
 func newConn(path string, p parts, s settings, agree func(in, out *window) error) (_ *Conn, err error) {
 	c := &Conn{
-		name: addr(path), trusted: p.trusted, sock: p.sock,
+		name: addr(path), trusted: p.trusted, sock: p.sock, stream: s.stream,
 		over: make(chan struct{}), done: make(chan struct{}),
 		spin: spin.NewWaiter(s.spin, s.maxSpin), wokenSpin: spin.NewWaiter(s.spin, wokenFactor*s.maxSpin),
 	}

@@ -20,10 +20,16 @@ import (
 // The error is an fs.ErrNotExist when there is no socket at path, a syscall.ECONNREFUSED when its listener is dead, a
 // [*RefusedError] when it says no, and a [*wire.ProtocolError] when it is something else.
 func Dial(ctx context.Context, path string, opts *Options) (*Conn, error) {
+	return dialFor(ctx, path, opts, false)
+}
+
+// dialFor connects for calls or for byte streams.
+func dialFor(ctx context.Context, path string, opts *Options, stream bool) (*Conn, error) {
 	s, err := opts.settings()
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", addr(path), err)
 	}
+	s.stream = stream
 	ctx, cancel := context.WithTimeoutCause(ctx, s.handshake,
 		fmt.Errorf("no answer within %v: %w", s.handshake, os.ErrDeadlineExceeded))
 	defer cancel()
@@ -87,7 +93,7 @@ func meet(sock *net.UnixConn, s settings) (_ parts, err error) {
 		return parts{}, fmt.Errorf("the listener is a process of user %d, which Options.AllowUID doesn't allow", uid)
 	}
 	want := ringSizes{uint64(s.ringSize), uint64(s.ringSize)}
-	if _, err := sock.Write(request{want}.encode()); err != nil {
+	if _, err := sock.Write(request{want, s.stream}.encode()); err != nil {
 		return parts{}, err
 	}
 	b, fds, err := receive(sock)
@@ -105,6 +111,9 @@ func meet(sock *net.UnixConn, s settings) (_ parts, err error) {
 	}
 	if r.reason != "" {
 		return parts{}, &RefusedError{r.reason}
+	}
+	if r.stream != s.stream {
+		return parts{}, wire.ProtocolErrorf("the listener's answer is about %s, %s were asked for", carries(r.stream), carries(s.stream))
 	}
 	if len(fds) != rendezvousFDs {
 		return parts{}, wire.ProtocolErrorf("the listener sent %d descriptors, should be %d", len(fds), rendezvousFDs)

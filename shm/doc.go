@@ -11,6 +11,10 @@
 //
 // A Conn is a [link.Conn]: it knows frames, not calls. The window's layout and the rendezvous are in spec.md.
 //
+// For everything that wants a [net.Conn], [ListenStream] and [DialStream] do the same for bytes: a [Stream] has deadlines,
+// addresses and two directions that end apart, and net/http, crypto/tls or gRPC run over it as they are. What a
+// connection carries is agreed in the rendezvous, so that the two kinds can't be mixed up.
+//
 // The peer is not trusted. Every word that it can write is loaded once, checked, and only the checked copy is used;
 // payloads are copied out of the memory before anybody looks at them; positions that we own are kept in private
 // memory and never read back. A peer that breaks the rules ends its own link with a [*wire.ProtocolError].

@@ -70,3 +70,12 @@ func InitialiseRing(fd int, ringSize uint64) error {
 	m.close()
 	return nil
 }
+
+// Conn returns what moves the frames of s.
+func (s *Stream) Conn() *Conn { return s.conn }
+
+// The parts of a rendezvous of byte streams.
+var (
+	StreamReply = reply{granted: ringSizes{MinRingSize, MinRingSize}, stream: true}.encode()
+	CallsReply  = reply{granted: ringSizes{MinRingSize, MinRingSize}}.encode()
+)

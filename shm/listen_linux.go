@@ -49,12 +49,21 @@ type meeting struct {
 // replaced; where a living one is, or anything but a socket, Listen fails. The directory of path must be one that
 // only trusted users can write to.
 func Listen(path string, opts *Options) (*Listener, error) {
+	return listenFor(path, opts, false)
+}
+
+// listenFor waits for connections for calls, or for byte streams.
+func listenFor(path string, opts *Options, stream bool) (*Listener, error) {
 	s, err := opts.settings()
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", addr(path), err)
 	}
+	s.stream = stream
 	if s.ringSize == 0 {
 		s.ringSize = DefaultRingSize
+		if stream {
+			s.ringSize = DefaultStreamRingSize
+		}
 	}
 	if s.allowUID == nil && s.mode&^0o600 == 0 {
 		s.allowUID = trusted
@@ -227,6 +236,9 @@ func (l *Listener) agree(sock *net.UnixConn) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.stream != l.s.stream {
+		return nil, refuse(sock, mixed(l.s.stream))
+	}
 	p := parts{sock: sock, granted: r.want.grant(uint64(l.s.ringSize)), trusted: trusted(uid)}
 	if p.fds, err = createFDs(p.granted); err != nil {
 		return nil, refuse(sock, err)
@@ -234,7 +246,7 @@ func (l *Listener) agree(sock *net.UnixConn) (*Conn, error) {
 	return newConn(l.path, p, l.s, func(in, out *window) error {
 		in.initialise()
 		out.initialise()
-		_, _, err := sock.WriteMsgUnix(reply{granted: p.granted}.encode(), unix.UnixRights(p.fds...), nil)
+		_, _, err := sock.WriteMsgUnix(reply{granted: p.granted, stream: l.s.stream}.encode(), unix.UnixRights(p.fds...), nil)
 		return err
 	})
 }

@@ -40,6 +40,9 @@ func TestMain(m *testing.M) {
 
 // play is what a second process does.
 func play(role, path string) error {
+	if played, err := playStream(role, path); played {
+		return err
+	}
 	if role == "half a request" {
 		sock, err := net.Dial("unix", path)
 		if err != nil {

@@ -21,17 +21,22 @@ const (
 	offRendezvousMagic   = 0  // [8]byte
 	offRendezvousVersion = 8  // uint16
 	offReplyStatus       = 10 // uint16, of a reply; zero in a request
-	offRendezvousFlags   = 12 // uint32, zero: for agreements of later versions
+	offRendezvousFlags   = 12 // uint32: flagStream or nothing, the same in request and accepting reply
 	offToServer          = 16 // uint64: bytes of the ring from client to server, wanted or granted; 0 wants any
 	offToClient          = 24 // uint64: bytes of the ring from server to client
 	offReplyReason       = 32 // words of a refusal, UTF-8, zero-padded
 
 	statusAccepted = 1
 	statusRefused  = 2
+
+	flagStream = 1 // the connection carries two byte streams, and no calls: see Stream
 )
 
-// bellSpace is the one message on the socket after the rendezvous: there is room in the ring that you write.
-const bellSpace = 's'
+// The messages on the socket after the rendezvous, a byte each.
+const (
+	bellSpace = 's' // there is room in the ring that you write
+	bellEnd   = 'e' // of a byte stream: what the ring holds now is the last that I write
+)
 
 // The descriptors of an accepting reply, in this order.
 const (
@@ -46,19 +51,24 @@ const (
 type ringSizes struct{ toServer, toClient uint64 }
 
 // request is what a client asks for. Sizes of 0 leave the choice to the listener.
-type request struct{ want ringSizes }
+type request struct {
+	want   ringSizes
+	stream bool
+}
 
 func (r request) encode() []byte {
 	b := make([]byte, requestSize)
 	copy(b, rendezvousMagic)
 	binary.LittleEndian.PutUint16(b[offRendezvousVersion:], rendezvousVersion)
 	r.want.put(b)
+	putStream(b, r.stream)
 	return b
 }
 
 // parseRequest reads the first requestSize bytes of b. The error is a [*wire.ProtocolError].
 func parseRequest(b []byte) (request, error) {
-	if err := checkRendezvous(b); err != nil {
+	stream, err := checkRendezvous(b)
+	if err != nil {
 		return request{}, err
 	}
 	if status := binary.LittleEndian.Uint16(b[offReplyStatus:]); status != 0 {
@@ -71,12 +81,13 @@ func parseRequest(b []byte) (request, error) {
 				n, MinRingSize, MaxRingSize)
 		}
 	}
-	return request{want}, nil
+	return request{want, stream}, nil
 }
 
 // reply is what a listener answers: the sizes granted, or the reason of a refusal.
 type reply struct {
 	granted ringSizes
+	stream  bool
 	reason  string // not empty: refused
 }
 
@@ -91,12 +102,14 @@ func (r reply) encode() []byte {
 	}
 	binary.LittleEndian.PutUint16(b[offReplyStatus:], statusAccepted)
 	r.granted.put(b)
+	putStream(b, r.stream)
 	return b
 }
 
 // parseReply reads the first replySize bytes of b. The error is a [*wire.ProtocolError].
 func parseReply(b []byte) (reply, error) {
-	if err := checkRendezvous(b); err != nil {
+	stream, err := checkRendezvous(b)
+	if err != nil {
 		return reply{}, err
 	}
 	switch status := binary.LittleEndian.Uint16(b[offReplyStatus:]); status {
@@ -117,22 +130,30 @@ func parseReply(b []byte) (reply, error) {
 			return reply{}, wire.ProtocolErrorf("rendezvous grants a ring of %d bytes", n)
 		}
 	}
-	return reply{granted: granted}, nil
+	return reply{granted: granted, stream: stream}, nil
 }
 
-// checkRendezvous checks what request and reply have in common.
-func checkRendezvous(b []byte) error {
+// checkRendezvous checks what request and reply have in common, and returns whether they are about byte streams.
+func checkRendezvous(b []byte) (stream bool, err error) {
 	if string(b[:len(rendezvousMagic)]) != rendezvousMagic {
-		return wire.ProtocolErrorf("the peer doesn't speak hotline's shared memory rendezvous: it began with %q",
+		return false, wire.ProtocolErrorf("the peer doesn't speak hotline's shared memory rendezvous: it began with %q",
 			b[:len(rendezvousMagic)])
 	}
 	if v := binary.LittleEndian.Uint16(b[offRendezvousVersion:]); v != rendezvousVersion {
-		return &versionError{v}
+		return false, &versionError{v}
 	}
-	if flags := binary.LittleEndian.Uint32(b[offRendezvousFlags:]); flags != 0 {
-		return wire.ProtocolErrorf("rendezvous with unknown flags %#x", flags)
+	flags := binary.LittleEndian.Uint32(b[offRendezvousFlags:])
+	if flags&^flagStream != 0 {
+		return false, wire.ProtocolErrorf("rendezvous with unknown flags %#x", flags)
 	}
-	return nil
+	return flags&flagStream != 0, nil
+}
+
+// putStream sets the flag of byte streams.
+func putStream(b []byte, stream bool) {
+	if stream {
+		binary.LittleEndian.PutUint32(b[offRendezvousFlags:], flagStream)
+	}
 }
 
 // versionError is a peer of another version, which is told so.

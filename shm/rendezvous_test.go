@@ -11,7 +11,7 @@ import (
 
 func TestRequest(t *testing.T) {
 	for _, want := range []ringSizes{{}, {MinRingSize, MaxRingSize}, {0, DefaultRingSize}} {
-		b := request{want}.encode()
+		b := request{want: want}.encode()
 		if len(b) != requestSize {
 			t.Fatalf("a request has %d bytes, want %d", len(b), requestSize)
 		}
@@ -41,7 +41,7 @@ func TestReply(t *testing.T) {
 
 // TestRendezvousLayout holds the messages against the tables in spec.md.
 func TestRendezvousLayout(t *testing.T) {
-	request := request{ringSizes{0x10000, 0x20000}}.encode()
+	request := request{want: ringSizes{0x10000, 0x20000}}.encode()
 	want := "hotlnshm" + "\x01\x00" + "\x00\x00" + "\x00\x00\x00\x00" + "\x00\x00\x01\x00\x00\x00\x00\x00" + "\x00\x00\x02\x00\x00\x00\x00\x00"
 	if string(request) != want {
 		t.Errorf("request: %q, want %q", request, want)
@@ -71,7 +71,7 @@ func TestBadRendezvous(t *testing.T) {
 	}{
 		{"magic", change(req, 0, 'x'), change(acc, 0, 'x')},
 		{"version", change(req, offRendezvousVersion, 2), change(acc, offRendezvousVersion, 2)},
-		{"flags", change(req, offRendezvousFlags, 1), change(acc, offRendezvousFlags, 1)},
+		{"flags", change(req, offRendezvousFlags, 2), change(acc, offRendezvousFlags, 2)},
 		{"status", change(req, offReplyStatus, 1), change(acc, offReplyStatus, 9)},
 		{"size", change(req, offToServer, 1), change(acc, offToServer, 1)},
 		{"other size", change(req, offToClient+7, 0xff), change(acc, offToClient+7, 0xff)},
@@ -99,7 +99,7 @@ func TestGrant(t *testing.T) {
 // FuzzRendezvous parses arbitrary bytes as either message; what is accepted is what it encodes to.
 func FuzzRendezvous(f *testing.F) {
 	f.Add(request{}.encode())
-	f.Add(request{ringSizes{MinRingSize, MaxRingSize}}.encode())
+	f.Add(request{want: ringSizes{MinRingSize, MaxRingSize}}.encode())
 	f.Add(reply{granted: ringSizes{MinRingSize, MaxRingSize}}.encode())
 	f.Add(reply{reason: "no"}.encode())
 	f.Add([]byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"))

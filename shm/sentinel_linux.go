@@ -7,13 +7,17 @@ import (
 )
 
 // watch is the sentinel of a connection: the one goroutine that reads the socket. It hears of room for writers that wait,
-// and of the peer's end: the kernel closes the socket of a process that dies, whatever it dies of.
+// of the end of a byte stream, and of the peer's end: the kernel closes the socket of a process that dies, whatever it dies of.
 func (c *Conn) watch() {
 	defer close(c.done)
 	var news [16]byte
 	for {
 		n, err := c.sock.Read(news[:])
 		for _, b := range news[:n] {
+			if b == bellEnd && c.stream {
+				c.streamEnded()
+				continue
+			}
 			if b != bellSpace {
 				_ = c.fail(wire.ProtocolErrorf("unknown message %#x on the socket of %s", b, c.name))
 				return

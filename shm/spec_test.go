@@ -18,9 +18,12 @@ func TestSpecRendezvous(t *testing.T) {
 		{num(offToClient), "8", "to client"},
 		{num(offReplyReason), num(replySize - offReplyReason), "reason"},
 	})
-	if requestSize != 32 || replySize != 128 || bellSpace != 's' || rendezvousFDs != 4 {
-		t.Errorf("spec.md says a request of 32 bytes, a reply of 128, 4 descriptors and the byte 's': the code has %d, %d, %d and %q",
-			requestSize, replySize, rendezvousFDs, bellSpace)
+	if requestSize != 32 || replySize != 128 || rendezvousFDs != 4 {
+		t.Errorf("spec.md says a request of 32 bytes, a reply of 128 and 4 descriptors: the code has %d, %d and %d",
+			requestSize, replySize, rendezvousFDs)
+	}
+	if bellSpace != 's' || bellEnd != 'e' || flagStream != 1 {
+		t.Errorf("spec.md says 's', 'e' and the flag 1: the code has %q, %q and %d", bellSpace, bellEnd, flagStream)
 	}
 	if fdRingToServer != 0 || fdRingToClient != 1 || fdBellToServer != 2 || fdBellToClient != 3 {
 		t.Error("spec.md gives the descriptors in another order")

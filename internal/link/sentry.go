@@ -15,16 +15,21 @@ type Sentry struct {
 
 // watched is what the sentry keeps in a Server. What is not marked otherwise is guarded by Sentry.mu.
 type watched struct {
-	on    atomic.Bool // in the sentry's list; by anyone
-	seen  uint64      // turn at the last look
-	calm  int         // looks without a change
-	quick bool        // to be looked at again soon
+	on      atomic.Bool // in the sentry's list; by anyone
+	several atomic.Bool // calls of more than one caller have come since the last look; by the reader
+
+	slot  uint64 // of the last call's id; the reader's
+	seen  uint64 // turn at the last look
+	calm  int    // looks without a change
+	quick bool   // to be looked at again soon
 }
 
 // How often the sentry looks. While it sleeps the process has a timer pending, and a thread that waits in the poller
-// must arm it each time: that costs several microseconds on a virtual machine, a third of a call over a socket. So
-// links are looked at often only where this pays: when they are new to the sentry, when a handler was found
-// running, and while their calls come so fast that nobody sleeps in between.
+// must arm it each time: that costs several microseconds on a virtual machine, a third of a call over a socket. When it
+// wakes, its thread takes a CPU from one that spins, and the peer at the other end of that link waits in vain
+// and falls asleep. So links are looked at often only where this pays: when they are new to the sentry, when it has
+// just found a handler running, and while the calls of several callers come so fast that nobody sleeps in
+// between. A lone caller waits for its own handler, and nobody behind it.
 const (
 	sentrySoon = 200 * time.Microsecond // about a millisecond on a machine that is otherwise asleep
 	sentryLate = 10 * time.Millisecond
@@ -51,6 +56,16 @@ func (y *Sentry) lookSlow(s *Server) {
 	y.links = append(y.links, s)
 	if len(y.links) == 1 {
 		go y.run()
+	}
+}
+
+// note is told the id of each call, by the reader. A caller that is alone uses the same slot again and again.
+func (w *watched) note(id uint64) {
+	if slot := id & (1<<slotBits - 1); slot != w.slot {
+		w.slot = slot
+		if !w.several.Load() {
+			w.several.Store(true)
+		}
 	}
 }
 
@@ -85,9 +100,11 @@ func (y *Sentry) run() {
 // inspect looks at one link some time after the last look, and reports whether it is to be looked at again.
 func (y *Sentry) inspect(s *Server, after time.Duration) bool {
 	w, now := &s.watch, s.turn.Load()
+	several := w.several.Swap(false)
 	if now != w.seen {
 		calls := now>>turnShift - w.seen>>turnShift
-		w.quick = now&1 == 1 || time.Duration(calls)*hotCall > after
+		hot := several && time.Duration(calls)*hotCall > after
+		w.quick = hot || now&1 == 1 && !w.quick
 		w.seen, w.calm = now, 0
 		return true
 	}

@@ -109,6 +109,7 @@ func (s *Server) acceptCall(w *worker) error {
 	if s.partial[h.ID] != nil {
 		return wire.ProtocolErrorf("a second call with the id of one under way")
 	}
+	s.watch.note(h.ID)
 	s.unsent.Add(1)
 	s.running.Add(1)
 	w.refusal = s.refuse(h)

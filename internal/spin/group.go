@@ -5,14 +5,17 @@ import (
 	"time"
 )
 
-// DefaultMax is the longest spin where nothing else is asked for. It is a little under what putting a thread to sleep
-// and waking it costs both sides.
-const DefaultMax = 20 * time.Microsecond
+// DefaultMax is the longest spin where nothing else is asked for. It is about what putting a goroutine and its thread to sleep
+// and waking both costs: 40 µs where nothing else is going on, 100 µs and more on a virtual machine whose timers and
+// interrupts are slow. A wait that gives up sooner costs more than it saves: the peer was only held up, by a
+// thread of its own that had a moment's work, and is then held up again by waking us.
+const DefaultMax = 100 * time.Microsecond
 
 // Group bounds the spinning of all waiters that share it. Its methods may be called at once.
 type Group struct {
-	limit    int32 // immutable: waiters in the long phase at once; 0 for no spinning at all
-	spinning atomic.Int32
+	limit     int32         // immutable: waiters in the long phase at once; 0 for no spinning at all
+	yieldCost time.Duration // immutable: of a yield on a CPU that nobody else wants
+	spinning  atomic.Int32
 }
 
 // NewGroup returns a group for a process with the given number of usable CPUs, normally [CPUs](). One of them is left
@@ -21,7 +24,13 @@ func NewGroup(cpus float64) *Group {
 	if cpus < 2 {
 		return new(Group)
 	}
-	return &Group{limit: int32(cpus) - 1}
+	g := &Group{limit: int32(cpus) - 1, yieldCost: time.Second}
+	for range 4 {
+		start := time.Now()
+		yield()
+		g.yieldCost = min(g.yieldCost, time.Since(start))
+	}
+	return g
 }
 
 // Enabled reports whether waiters of g spin at all.

@@ -4,22 +4,29 @@ import "time"
 
 // The shape of a wait, as measured with two processes on two CPUs that were idle, or busy with one or two other programs.
 const (
-	// tightLooks is how often the tight phase polls, with a pause between two looks. A pause is some tens of
-	// nanoseconds (it differs tenfold between CPUs), which makes the phase one to two microseconds long.
-	tightLooks = 48
+	// tightLooks is how often the tight phase polls memory, with a pause between two looks. A pause is some tens of
+	// nanoseconds (it differs tenfold between CPUs), which makes the phase one to two microseconds long. A look that is a
+	// system call takes some hundreds by itself.
+	tightLooks     = 96
+	tightCallLooks = 4
 
-	// A yield that takes shareTime and brings what we wait for has let the peer run: both are on one CPU. That is how to
-	// get an answer from there, in 6 µs, but with both always ready to run the kernel leaves them there, though
-	// another CPU may be idle. After shareTurns such waits one sleeps, and is put on an idle CPU when it is woken.
-	shareTime  = 2 * time.Microsecond
-	shareTurns = 64
+	// A yield that takes much longer than one for nothing, and brings what we wait for, has let the peer run: both are on one
+	// CPU. That is how to get an answer from there, in 6 to 12 µs, but with both always ready to run the kernel leaves them
+	// there, though another CPU may be idle: neither waking nor, for a long time, its balancing moves one of them. After
+	// shareTurns such waits in a row this one's thread moves itself; where that does not help for long, because
+	// others have the other CPUs, it does so after twice as many each time, up to shareLast. apartWaits waits
+	// without sharing say that it did help.
+	shareTurns = 16
+	shareLast  = 1 << 12
+	apartWaits = 1 << 10
 
 	// A yield that takes sliceTime has let a program run that has nothing to do with us, for a time slice of up to 4 ms.
-	// The next sliceWaits waits don't yield.
-	sliceTime  = 100 * time.Microsecond
+	// The next sliceWaits waits don't yield. A peer takes less: it yields too.
+	sliceTime  = 500 * time.Microsecond
 	sliceWaits = 256
 
-	longLooks = 4 // polls between two looks at the clock in the long phase
+	longLooks  = 4                     // polls between two looks at the clock in the long phase
+	yieldEvery = 20 * time.Microsecond // of the long phase: the peer may be on our CPU all the while
 
 	// The long phase is left out while it doesn't pay, and tried again after probeFirst waits, then
 	// after twice as many each time, up to probeLast.
@@ -35,10 +42,13 @@ const (
 type Waiter struct {
 	group  *Group
 	max    time.Duration
+	tight  int // looks of the tight phase
 	miss   int // moving average: how many of the last long phases were for nothing, 0 to missFull
 	probe  int // long phases to leave out between two while they don't pay
 	left   int // of them
 	shared int // successive waits that ended with the peer having run on our CPU
+	turns  int // of them until the thread moves
+	apart  int // waits since it moved that ended otherwise
 	wary   int // waits that are not to yield
 }
 
@@ -50,8 +60,18 @@ func NewWaiter(g *Group, max time.Duration) Waiter {
 	if max < 0 {
 		max = 0
 	}
-	return Waiter{group: g, max: max, probe: probeFirst}
+	return Waiter{group: g, max: max, tight: tightLooks, probe: probeFirst, turns: shareTurns}
 }
+
+// NewCallWaiter is NewWaiter for waits whose looks are system calls.
+func NewCallWaiter(g *Group, max time.Duration) Waiter {
+	w := NewWaiter(g, max)
+	w.tight = tightCallLooks
+	return w
+}
+
+// Enabled reports whether Wait ever looks more than once.
+func (w *Waiter) Enabled() bool { return w.max > 0 && w.group.Enabled() }
 
 // Wait polls ready until it is true or the budget of this wait is spent, and returns the last answer. It never
 // sleeps. ready must be quick, and is polled at least once.
@@ -59,10 +79,10 @@ func (w *Waiter) Wait(ready func() bool) bool {
 	if ready() {
 		return true
 	}
-	if w.max <= 0 || !w.group.Enabled() {
+	if !w.Enabled() {
 		return false
 	}
-	for range tightLooks {
+	for range w.tight {
 		pause(1)
 		if ready() {
 			w.hit()
@@ -72,15 +92,14 @@ func (w *Waiter) Wait(ready func() bool) bool {
 	return w.waitSlow(ready)
 }
 
-// waitSlow is what comes after the tight phase: one yield, and the long phase.
+// waitSlow is what comes after the tight phase: a yield, and the long phase.
 //
 // It yields to the kernel's other threads and not to Go's other goroutines: runtime.Gosched wakes another of the
 // process's threads each time, which takes the very CPU that the peer needs, and often the goroutine too. Goroutines
 // that are ready run on the process's other CPUs; a spin is short, and the group leaves one CPU alone.
 func (w *Waiter) waitSlow(ready func() bool) bool {
-	if w.shared >= shareTurns {
-		w.shared = 0
-		return false
+	if w.shared >= w.turns {
+		w.part()
 	}
 	if w.wary > 0 {
 		w.wary--
@@ -95,18 +114,37 @@ func (w *Waiter) waitSlow(ready func() bool) bool {
 		return false
 	}
 	defer w.group.leave()
-	for start := time.Now(); time.Since(start) < w.max; {
-		for range longLooks {
-			if ready() {
-				w.miss, w.left, w.probe = 0, 0, probeFirst // it was long, and paid: keep doing it
-				return true
-			}
-			pause(1)
-		}
+	if w.long(ready) {
+		w.miss, w.left, w.probe = 0, 0, probeFirst // it paid: keep doing it
+		return true
 	}
 	w.miss += (missFull - w.miss + missWeight - 1) / missWeight
 	w.left, w.probe = w.probe, min(2*w.probe, probeLast)
 	return false
+}
+
+// long is the long phase.
+func (w *Waiter) long(ready func() bool) bool {
+	start := time.Now()
+	for yieldAt := yieldEvery; ; {
+		for range longLooks {
+			if ready() {
+				w.alone()
+				return true
+			}
+			pause(1)
+		}
+		spent := time.Since(start)
+		if spent >= w.max {
+			return false
+		}
+		if spent >= yieldAt && w.wary == 0 {
+			if w.yieldOnce(ready) {
+				return true
+			}
+			yieldAt = time.Since(start) + yieldEvery
+		}
+	}
 }
 
 // yieldOnce lets another process run on this CPU if there is one, learns from how long that took, and looks again.
@@ -121,15 +159,32 @@ func (w *Waiter) yieldOnce(ready func() bool) bool {
 		w.shared = 0
 		return false
 	}
-	if took > shareTime {
+	if took > 2*w.group.yieldCost+time.Microsecond {
 		w.shared++
+	} else {
+		w.alone()
 	}
 	return true
 }
 
+// alone accounts for a wait that ended without a turn of the peer's on our CPU.
+func (w *Waiter) alone() {
+	w.shared = 0
+	w.apart++
+}
+
+// part moves this thread to another CPU than the one that it shares with the peer.
+func (w *Waiter) part() {
+	if w.apart >= apartWaits {
+		w.turns = shareTurns
+	}
+	w.shared, w.apart, w.turns = 0, 0, min(2*w.turns, shareLast)
+	move()
+}
+
 // hit learns from a wait that ended in the tight phase.
 func (w *Waiter) hit() {
-	w.shared = 0
+	w.alone()
 	if w.miss != 0 {
 		w.miss -= (w.miss + missWeight - 1) / missWeight
 	}

@@ -85,17 +85,38 @@ func TestLongPhaseStops(t *testing.T) {
 	}
 }
 
-// TestShared: a waiter that gets its answers by giving its CPU to the peer sleeps now and then.
+// TestShared: a waiter that gets its answers by giving its CPU to the peer moves, more and more rarely where that does not
+// help, and goes on waiting.
 func TestShared(t *testing.T) {
 	w := NewWaiter(NewGroup(2), time.Minute)
-	w.shared = shareTurns
-	ready, looks := countdown(tightLooks + 10)
-	if w.Wait(ready) || *looks != tightLooks+1 {
-		t.Errorf("Wait spins on after %d turns on one CPU", shareTurns)
+	share := func() {
+		t.Helper()
+		w.shared = w.turns
+		ready, _ := countdown(tightLooks + 10)
+		if !w.Wait(ready) {
+			t.Error("Wait gave up")
+		}
+		if w.shared > 1 {
+			t.Errorf("%d turns on one CPU are counted after the thread has moved", w.shared)
+		}
 	}
-	ready, _ = countdown(tightLooks + 10)
-	if !w.Wait(ready) {
-		t.Error("Wait doesn't spin after it has slept")
+	for _, turns := range []int{2 * shareTurns, 4 * shareTurns, 8 * shareTurns} {
+		if share(); w.turns != turns {
+			t.Errorf("the next move is after %d turns, want %d", w.turns, turns)
+		}
+	}
+	for range apartWaits {
+		ready, _ := countdown(2)
+		w.Wait(ready)
+	}
+	if share(); w.turns != 2*shareTurns {
+		t.Errorf("the next move is after %d turns, want %d, as the last one had helped", w.turns, 2*shareTurns)
+	}
+	for range 20 {
+		share()
+	}
+	if w.turns != shareLast {
+		t.Errorf("the next move is after %d turns, want %d", w.turns, shareLast)
 	}
 }
 

@@ -1,0 +1,63 @@
+package hotline
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"hotline/internal/link"
+)
+
+// Loop fills in the functions of a client, as Connect does, so that they call a service directly, one call at a time: all
+// that a call costs but the link. The service's methods have the names of the client's fields. Where slow is set, everything goes through
+// package reflect, as it does for methods that there is no form for.
+func Loop(service, client any, slow bool) error {
+	recv := reflect.ValueOf(service)
+	all, err := bindings(reflect.ValueOf(client).Elem(), baseTags{}, nil)
+	if err != nil {
+		return err
+	}
+	for _, b := range all {
+		m, ok := recv.Type().MethodByName(b.name)
+		if !ok {
+			return fmt.Errorf("no method %s", b.name)
+		}
+		sig, err := parseSignature(m.Type, 1)
+		if err != nil {
+			return err
+		}
+		if b.codec == nil {
+			if err := b.choose("msgpack"); err != nil {
+				return err
+			}
+		}
+		t := newTypedMethod(recv, m, &sig, b.codec)
+		p := b.newProxy(t.loop())
+		if slow {
+			t.form = nil
+			b.field.Set(reflect.MakeFunc(b.field.Type(), p.callSlow))
+			continue
+		}
+		b.field.Set(p.function(b.field.Type()))
+	}
+	return nil
+}
+
+// loop returns what a proxy sends its calls by, to t: one call at a time, so that the replies can have one buffer.
+func (t *typedMethod) loop() func(context.Context, []byte) (link.Reply, error) {
+	var buf []byte
+	return func(ctx context.Context, payload []byte) (link.Reply, error) {
+		v, err := t.run(ctx, payload)
+		if err != nil {
+			return link.Reply{}, err
+		}
+		buf, err = t.finish(v, buf[:0])
+		return link.Reply{Body: buf}, err
+	}
+}
+
+// HasForm reports whether calls of functions of type t, a client's, go without package reflect on both sides.
+func HasForm(t reflect.Type) bool {
+	sig, err := parseSignature(t, 0)
+	return err == nil && formOf(layouts(sig.args), layouts(sig.results)) != nil
+}
