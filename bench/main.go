@@ -133,11 +133,32 @@ func bench(ctx context.Context, args []string) error {
 		return err
 	}
 	if !o.reportOnly {
+		if err := noteCommand(o, args); err != nil {
+			return err
+		}
 		if err := measure(ctx, o, cells); err != nil {
 			return err
 		}
 	}
-	return writeReport(o.out, o.doc, "go run . "+strings.Join(args, " "))
+	return writeReport(o.out, o.doc)
+}
+
+// noteCommand adds the command line and the time to those that the results come from.
+func noteCommand(o *options, args []string) error {
+	mode := os.O_WRONLY | os.O_CREATE | os.O_APPEND
+	if !o.add {
+		mode |= os.O_TRUNC
+	}
+	f, err := os.OpenFile(filepath.Join(o.out, commandsName), mode, 0o644)
+	if err != nil {
+		return err
+	}
+	text := "`" + strings.Join(append([]string{"go run ."}, args...), " ") + "` at " + time.Now().UTC().Format("2006-01-02 15:04 MST")
+	if _, err := fmt.Fprintln(f, text); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
 }
 
 // measure measures, and returns nil when ctx has ended: what was measured is reported.

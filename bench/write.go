@@ -10,7 +10,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -20,18 +19,22 @@ import (
 
 // The files in the directory of the results, beside the charts.
 const (
-	resultsName = "results.csv"
-	reportName  = "report.md"
+	resultsName  = "results.csv"
+	reportName   = "report.md"
+	commandsName = "commands.txt" // a line for each run that the results come from
 )
 
 // writeReport makes the report and the charts of the results in dir, and puts both into the document doc if there is one.
-// The command is what the report says it comes from.
-func writeReport(dir, doc, command string) error {
+func writeReport(dir, doc string) error {
 	results, err := readResults(dir)
 	if err != nil {
 		return err
 	}
-	text, err := reportText(command, results)
+	commands, err := os.ReadFile(filepath.Join(dir, commandsName))
+	if err != nil {
+		return err
+	}
+	text, err := reportText(string(commands), results)
 	if err != nil {
 		return err
 	}
@@ -63,13 +66,13 @@ func readResults(dir string) (*report.Results, error) {
 	return report.Collect(rows), nil
 }
 
-func reportText(command string, results *report.Results) ([]byte, error) {
+func reportText(commands string, results *report.Results) ([]byte, error) {
 	kinds := make(map[string]peer.Kind)
 	for _, p := range peer.All() {
 		kinds[p.Name] = p.Kind
 	}
 	var b bytes.Buffer
-	header(&b, command, results)
+	header(&b, commands, results)
 	b.WriteString("## Goals\n\n")
 	if err := report.Goals(&b, results, kinds); err != nil {
 		return nil, err
@@ -114,12 +117,14 @@ func fill(path string, text []byte) error {
 }
 
 // header writes where, when and with what it was measured.
-func header(b *bytes.Buffer, command string, results *report.Results) {
+func header(b *bytes.Buffer, commands string, results *report.Results) {
 	var u unix.Utsname
 	unix.Uname(&u)
 	kernel := unix.ByteSliceToString(u.Release[:])
 	fmt.Fprintf(b, "- machine: %s, %d CPUs for this process, Linux %s %s, %s\n", cpuModel(), runtime.NumCPU(), kernel, runtime.GOARCH, runtime.Version())
-	fmt.Fprintf(b, "- date: %s\n- command: `%s`\n", time.Now().UTC().Format("2006-01-02 15:04 MST"), strings.TrimSpace(command))
+	for command := range strings.Lines(commands) {
+		fmt.Fprintf(b, "- measured by %s", command)
+	}
 	if line, clock, rounds := results.Calibration(); rounds > 0 {
 		fmt.Fprintf(b, "- calibration: a cache line there and back between two processes %.0f ns (%.0f to %.0f), a read of the clock %.0f ns; rounds: %d\n",
 			line.Median, line.Min, line.Max, clock.Median, rounds)
