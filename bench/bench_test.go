@@ -178,12 +178,12 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestQuickLeavesWhatIsSet(t *testing.T) {
-	o, err := parse(strings.Fields("-quick -rounds 3"))
+	o, err := parse(strings.Fields("-rounds 3 -quick -out x"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.rounds != 3 || o.run != 100*time.Millisecond {
-		t.Errorf("-quick -rounds 3: got %d rounds of %v, want 3 of 100ms", o.rounds, o.run)
+	if want := "go run . -quick -rounds 3"; o.rounds != 3 || o.run != 100*time.Millisecond || o.command != want {
+		t.Errorf("-quick -rounds 3: got %d rounds of %v by %q, want 3 of 100ms by %q", o.rounds, o.run, o.command, want)
 	}
 }
 

@@ -200,7 +200,7 @@ func ticks(server, client *process) (int64, error) {
 // measureHeap returns a measure that holds up to wanted idle links, as many as the limit of open files allows.
 func measureHeap(wanted int) func(context.Context, *launcher, *cell, peer.Peer) (report.Row, error) {
 	return func(ctx context.Context, l *launcher, c *cell, p peer.Peer) (report.Row, error) {
-		const some = 20
+		const some, own = 100, 40 // links, and at most so many files that are not of links
 		probe, err := withLinks(ctx, l, c, p, some, nil)
 		if err != nil {
 			return probe, err
@@ -210,7 +210,7 @@ func measureHeap(wanted int) func(context.Context, *launcher, *cell, peer.Peer) 
 			return probe, os.NewSyscallError("getrlimit", err)
 		}
 		// The runtime raises the limit to the hard one. Links are made one after the other, so some files are spare.
-		each := max(1, (probe.Files+some-1)/some)
+		each := max(1, (probe.Files-own+some-1)/some)
 		n := min(wanted, (int(limit.Max)-200)/each)
 		return withLinks(ctx, l, c, p, n, nil)
 	}

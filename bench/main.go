@@ -49,6 +49,7 @@ func exit(err error) {
 // options are the flags.
 type options struct {
 	plan
+	command    string // as it is typed, but for where the results go
 	out        string
 	doc        string
 	add        bool
@@ -81,14 +82,9 @@ func parse(args []string) (*options, error) {
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unknown argument %q", flags.Arg(0))
 	}
+	o.command = asTyped(flags)
 	if *quick {
-		set := make(map[string]bool)
-		flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
-		for name, value := range map[string]string{"rounds": "1", "time": "100ms", "warm": "30ms", "idle": "1s", "links": "500"} {
-			if !set[name] {
-				flags.Set(name, value)
-			}
-		}
+		quicken(flags)
 	}
 	o.scenarios = strings.Split(*scenario, ",")
 	if *peers != "" {
@@ -105,6 +101,32 @@ func parse(args []string) (*options, error) {
 		return nil, errors.New("-rounds, -time and -idle must be over 0, -links over 1, -warm and -calls not negative")
 	}
 	return o, nil
+}
+
+// asTyped returns the command line, but for where the results go.
+func asTyped(flags *flag.FlagSet) string {
+	words := []string{"go run ."}
+	flags.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "out", "doc", "add":
+		case "quick", "strict":
+			words = append(words, "-"+f.Name)
+		default:
+			words = append(words, "-"+f.Name, f.Value.String())
+		}
+	})
+	return strings.Join(words, " ")
+}
+
+// quicken sets what -quick means, but for what the user has set.
+func quicken(flags *flag.FlagSet) {
+	set := make(map[string]bool)
+	flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
+	for name, value := range map[string]string{"rounds": "1", "time": "100ms", "warm": "30ms", "idle": "1s", "links": "500"} {
+		if !set[name] {
+			flags.Set(name, value)
+		}
+	}
 }
 
 func numbers(name, list string) ([]int, error) {
@@ -133,7 +155,7 @@ func bench(ctx context.Context, args []string) error {
 		return err
 	}
 	if !o.reportOnly {
-		if err := noteCommand(o, args); err != nil {
+		if err := noteCommand(o); err != nil {
 			return err
 		}
 		if err := measure(ctx, o, cells); err != nil {
@@ -144,7 +166,7 @@ func bench(ctx context.Context, args []string) error {
 }
 
 // noteCommand adds the command line and the time to those that the results come from.
-func noteCommand(o *options, args []string) error {
+func noteCommand(o *options) error {
 	mode := os.O_WRONLY | os.O_CREATE | os.O_APPEND
 	if !o.add {
 		mode |= os.O_TRUNC
@@ -153,7 +175,7 @@ func noteCommand(o *options, args []string) error {
 	if err != nil {
 		return err
 	}
-	text := "`" + strings.Join(append([]string{"go run ."}, args...), " ") + "` at " + time.Now().UTC().Format("2006-01-02 15:04 MST")
+	text := "`" + o.command + "` at " + time.Now().UTC().Format("2006-01-02 15:04 MST")
 	if _, err := fmt.Fprintln(f, text); err != nil {
 		f.Close()
 		return err

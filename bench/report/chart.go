@@ -120,6 +120,9 @@ func panel(p Panel, r *Results) (*plot.Plot, error) {
 		one.X.Label.Text = "calls a second (more is better)"
 	}
 	one.X.Scale, one.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	grid := plotter.NewGrid()
+	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{0xe4}, color.Gray{0xe4}
+	one.Add(grid)
 	var names []string
 	low, high := marks[0].f.Min, marks[0].f.Max
 	for i, m := range marks {
@@ -140,11 +143,8 @@ func panel(p Panel, r *Results) (*plot.Plot, error) {
 		spread.Color, spread.Width = points.Color, 1.5
 		one.Add(spread, points)
 	}
-	grid := plotter.NewGrid()
-	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{0xe4}, color.Gray{0xe4}
-	one.Add(grid)
 	one.NominalY(names...)
-	one.X.Min, one.X.Max = low/1.3, high*1.3
+	one.X.Min, one.X.Max = low/1.5, high*1.5
 	return one, nil
 }
 
