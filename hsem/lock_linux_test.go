@@ -228,7 +228,7 @@ func TestManyWaiters(t *testing.T) {
 			c.expect(t, "waiting")
 			all = append(all, c)
 		}
-		time.Sleep(10 * time.Millisecond)
+		awaitSleeper(t, kind, name)
 		unlock(t, holder)
 		for _, c := range all {
 			c.expect(t, "locked")
@@ -302,7 +302,7 @@ func TestOwnerDied(t *testing.T) {
 			c.expect(t, "waiting")
 			all = append(all, c)
 		}
-		time.Sleep(10 * time.Millisecond)
+		awaitSleeper(t, "hybrid", name)
 		holder.kill()
 		said := make(map[string]int)
 		for _, c := range all {
@@ -319,7 +319,7 @@ func TestOwnerDied(t *testing.T) {
 		doomed, other := start(t, "wait", "hybrid", name), start(t, "wait", "hybrid", name)
 		doomed.expect(t, "waiting")
 		other.expect(t, "waiting")
-		time.Sleep(10 * time.Millisecond)
+		awaitSleeper(t, "hybrid", name)
 		doomed.kill()
 		unlock(t, sem)
 		other.expect(t, "locked")

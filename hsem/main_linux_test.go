@@ -332,6 +332,22 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
+// awaitSleeper waits until somebody sleeps for the semaphore, as its file tells: the bit for it of a hybrid lock, the count in
+// the upper half of a POSIX semaphore (spec.md).
+func awaitSleeper(t testing.TB, kind, name string) {
+	t.Helper()
+	eventually(t, "nobody sleeps for "+name, func() bool {
+		file, err := os.ReadFile(filePath(kind, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kind == "hybrid" {
+			return binary.LittleEndian.Uint64(file[128:])&(1<<31) != 0
+		}
+		return binary.LittleEndian.Uint64(file)>>32 != 0
+	})
+}
+
 // newFile makes a page of zeros that processes can share. It is gone when the test ends.
 func newFile(t testing.TB) (path string, mem []byte) {
 	t.Helper()

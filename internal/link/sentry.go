@@ -59,7 +59,8 @@ func (y *Sentry) lookSlow(s *Server) {
 	}
 }
 
-// note is told the id of each call, by the reader. A caller that is alone uses the same slot again and again.
+// note is told the id of each call, by the reader. A caller that is alone uses the same slot again and again, as Client makes
+// ids. Of a client that makes them in another way every caller seems to be one of several, whose link is looked at more often.
 func (w *watched) note(id uint64) {
 	if slot := id & (1<<slotBits - 1); slot != w.slot {
 		w.slot = slot
