@@ -64,16 +64,11 @@ func (c *cell) run(ctx context.Context, l *launcher, p peer.Peer) (report.Row, e
 		return c.measure(ctx, l, c, p)
 	}
 	row := c.row(p)
-	dir, remove, err := scratch()
+	server, dir, end, err := l.startServer(ctx, p)
 	if err != nil {
 		return row, err
 	}
-	defer remove()
-	server, err := l.startServer(ctx, p, dir)
-	if err != nil {
-		return row, err
-	}
-	defer server.end()
+	defer end()
 	job := c.job
 	job.Peer, job.Dir, job.Server = p.Name, dir, server.cmd.Process.Pid
 	results, err := runClients(ctx, l, max(1, c.clients), job)
@@ -84,17 +79,26 @@ func (c *cell) run(ctx context.Context, l *launcher, p peer.Peer) (report.Row, e
 	return row, nil
 }
 
-// startServer starts p's server and waits until it may be dialled.
-func (l *launcher) startServer(ctx context.Context, p peer.Peer, dir string) (*process, error) {
-	s, err := l.start(ctx, roleServer, p.Name, dir)
+// startServer starts p's server in a directory of its own and waits until it may be dialled. end ends it and removes the
+// directory.
+func (l *launcher) startServer(ctx context.Context, p peer.Peer) (s *process, dir string, end func(), err error) {
+	dir, remove, err := scratch()
 	if err != nil {
-		return nil, err
+		return nil, "", nil, err
+	}
+	if s, err = l.start(ctx, roleServer, p.Name, dir); err != nil {
+		remove()
+		return nil, "", nil, err
+	}
+	end = func() {
+		s.end()
+		remove()
 	}
 	if err := s.answer(nil); err != nil {
-		s.end()
-		return nil, err
+		end()
+		return nil, "", nil, err
 	}
-	return s, nil
+	return s, dir, end, nil
 }
 
 // runClients lets n processes do the same job at the same time.
@@ -219,16 +223,11 @@ func measureHeap(wanted int) func(context.Context, *launcher, *cell, peer.Peer) 
 // withLinks makes n idle links, reads what each costs the server in memory, and lets more, if not nil, read more.
 func withLinks(ctx context.Context, l *launcher, c *cell, p peer.Peer, n int, more func(server, client *process, row *report.Row) error) (report.Row, error) {
 	row := c.row(p)
-	dir, remove, err := scratch()
+	server, dir, end, err := l.startServer(ctx, p)
 	if err != nil {
 		return row, err
 	}
-	defer remove()
-	server, err := l.startServer(ctx, p, dir)
-	if err != nil {
-		return row, err
-	}
-	defer server.end()
+	defer end()
 	client, err := l.start(ctx, roleLinks)
 	if err != nil {
 		return row, err
