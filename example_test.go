@@ -37,21 +37,23 @@ type adderClient struct {
 	adderMethods
 }
 
-// serveAdder serves the adder in this process, in a runtime directory of its own, until stop is called.
-func serveAdder() (dir string, stop func()) {
+func serveAdder() (dir string, stop func()) { return serveExample(new(adderServer), "adder") }
+
+// serveExample serves a service in this process, in a runtime directory of its own, until stop is called.
+func serveExample(service any, name string) (dir string, stop func()) {
 	dir, err := os.MkdirTemp("", "hl")
 	if err != nil {
 		log.Fatal(err)
 	}
 	quiet := zerolog.Nop()
 	srv := &hotline.Server{Dir: dir, Logger: &quiet}
-	if err := srv.Register(new(adderServer)); err != nil {
+	if err := srv.Register(service); err != nil {
 		log.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(context.Background()) }()
 	for { // until the service is ready
-		c, err := (&hotline.Dialer{Dir: dir}).Dial(context.Background(), "adder")
+		c, err := (&hotline.Dialer{Dir: dir}).Dial(context.Background(), name)
 		if err == nil {
 			c.Close()
 			break

@@ -14,10 +14,11 @@ import (
 type typedMethod struct {
 	name   string
 	sig    *signature
-	in     codec.Plan // for the arguments
-	out    codec.Plan // for the results
-	form   *form      // nil where package reflect calls the method
-	entry  *entry     // for the form
+	in     codec.Plan                          // for the arguments
+	out    codec.Plan                          // for the results
+	form   *form                               // nil where package reflect calls the method
+	slow   func(context.Context, *frame) error // enters the method where there is no form
+	entry  *entry                              // for the form
 	fn     reflect.Value
 	recv   reflect.Value
 	frames sync.Pool // *frame
@@ -28,6 +29,7 @@ func newTypedMethod(recv reflect.Value, m reflect.Method, sig *signature, c code
 		name: m.Name, sig: sig, in: codec.PlanFor(c, sig.args), out: codec.PlanFor(c, sig.results),
 		form: formOf(layouts(sig.args), layouts(sig.results)), entry: newEntry(recv, m, sig), fn: m.Func, recv: recv,
 	}
+	t.slow = t.callSlow
 	t.frames.New = func() any { return t.newFrame() }
 	return t
 }
@@ -71,7 +73,7 @@ func (t *typedMethod) run(ctx context.Context, payload []byte) (*frame, error) {
 	if t.form != nil {
 		err = t.form.call(t.entry, ctx, &v.args.at, &v.results.at)
 	} else {
-		err = t.callSlow(ctx, v)
+		err = t.slow(ctx, v)
 	}
 	if err != nil {
 		t.end(v)

@@ -79,6 +79,9 @@ func checkLifeCycle(t reflect.Type) error {
 
 // newService checks and compiles a service.
 func newService(value any, codecs []codec.Codec, docs map[string]string) (*service, error) {
+	if n, ok := value.(*NetRPC); ok && n != nil {
+		return n.service(codecs)
+	}
 	v := reflect.ValueOf(value)
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		return nil, fmt.Errorf("hotline: register %T: a service is a non-nil pointer to a struct: pass &T{} or new(T)", value)
@@ -94,11 +97,16 @@ func newService(value any, codecs []codec.Codec, docs map[string]string) (*servi
 	if err != nil {
 		return nil, fmt.Errorf("hotline: register: %w", err)
 	}
-	s := &service{value: value, typ: typeName(v.Type()), base: base, methods: methods, slow: link.NewMethods(len(methods))}
+	return assemble(value, typeName(v.Type()), base, methods), nil
+}
+
+// assemble makes a service of its parts.
+func assemble(value any, typ string, base baseTags, methods []*method) *service {
+	s := &service{value: value, typ: typ, base: base, methods: methods, slow: link.NewMethods(len(methods))}
 	for _, m := range methods {
 		s.table = append(s.table, m.wire)
 	}
-	return s, nil
+	return s
 }
 
 // serverBase finds the base that t embeds and reads its tag.
@@ -129,6 +137,11 @@ func parseBase(tag reflect.StructTag, known []string) (baseTags, error) {
 			b.except = append(b.except, name)
 		}
 	}
+	return b, b.check()
+}
+
+// check reports what is wrong with the values that are there.
+func (b *baseTags) check() (err error) {
 	if b.port != "" {
 		err = registry.CheckPort(b.port)
 	}
@@ -138,7 +151,7 @@ func parseBase(tag reflect.StructTag, known []string) (baseTags, error) {
 	if err == nil {
 		_, err = registry.Major(b.version)
 	}
-	return b, err
+	return err
 }
 
 // answer decides whether a client that said hello is welcome.
