@@ -75,15 +75,37 @@ func parseAddress(text string) (address, error) {
 
 func (a address) String() string { return a.scheme + "://" + a.place }
 
-// candidates returns the places to try for a, best first. Those that come from the registry belong to instances that
-// are ready, in random order, so that clients spread over workers.
-func (a address) candidates(t *target, dir string) ([]address, error) {
-	switch {
-	case a.scheme == schemeTCP || a.scheme == schemeTLS:
-		place, err := a.withPort(t)
-		return []address{{a.scheme, place}}, err
-	case a.place != "" || a.scheme == schemeInproc:
-		return []address{a}, nil
+// rank orders transports by their speed.
+func (a address) rank() int {
+	return slices.Index([]string{schemeInproc, schemeShm, schemeUnix, schemeTCP, schemeTLS}, a.scheme)
+}
+
+// many reports whether a leads to every instance in the runtime directory, and not to one place.
+func (a address) many() bool {
+	return a.place == "" && slices.Contains([]string{schemeAuto, schemeShm, schemeUnix}, a.scheme)
+}
+
+// place is where an instance is reached.
+type place struct {
+	instance string    // its id
+	key      string    // name@major; this and the id are empty where they are not known before the handshake
+	from     address   // what led here
+	ways     []address // fastest first; at least one
+}
+
+// places returns the places to try for a, best first: the only one, or those of the instances in the runtime directory at
+// dir that are ready, in random order among equals, so that clients spread over workers.
+func (a address) places(t *target, dir string) ([]place, error) {
+	if !a.many() {
+		way := a
+		if a.scheme == schemeTCP || a.scheme == schemeTLS {
+			full, err := a.withPort(t)
+			if err != nil {
+				return nil, err
+			}
+			way.place = full
+		}
+		return []place{{from: a, ways: []address{way}}}, nil
 	}
 	d, err := registry.Open(dir)
 	if err != nil {
@@ -98,24 +120,29 @@ func (a address) candidates(t *target, dir string) ([]address, error) {
 		return nil, notFound(t, d)
 	}
 	rand.Shuffle(len(instances), func(i, j int) { instances[i], instances[j] = instances[j], instances[i] })
-	wanted := []string{a.scheme}
-	if a.scheme == schemeAuto {
-		wanted = []string{schemeShm, schemeUnix, schemeTCP, schemeTLS}
-	}
-	var all []address
-	for _, scheme := range wanted {
-		for _, instance := range instances {
-			for _, text := range instance.Addresses {
-				if found, err := parseAddress(text); err == nil && found.scheme == scheme {
-					all = append(all, found)
-				}
-			}
+	var all []place
+	for _, i := range instances {
+		if ways := a.waysTo(&i); len(ways) > 0 {
+			all = append(all, place{i.ID, i.Key(), a, ways})
 		}
 	}
 	if len(all) == 0 {
 		return nil, fmt.Errorf("service %s is there, but not by %s", t.key(), a)
 	}
+	slices.SortStableFunc(all, func(x, y place) int { return x.ways[0].rank() - y.ways[0].rank() })
 	return all, nil
+}
+
+// waysTo returns the addresses of an instance that a allows, fastest first.
+func (a address) waysTo(i *registry.Instance) []address {
+	var ways []address
+	for _, text := range i.Addresses {
+		if w, err := parseAddress(text); err == nil && (w.scheme == a.scheme || a.scheme == schemeAuto) {
+			ways = append(ways, w)
+		}
+	}
+	slices.SortStableFunc(ways, func(x, y address) int { return x.rank() - y.rank() })
+	return ways
 }
 
 // withPort adds the service's port to a host that has none.
@@ -164,7 +191,7 @@ func notFound(t *target, d *registry.Dir) error {
 	return e
 }
 
-// open connects to a place that candidates returned.
+// open connects by a way that places returned.
 func (a address) open(ctx context.Context, d *Dialer, t *target) (link.Conn, error) {
 	switch a.scheme {
 	case schemeShm:

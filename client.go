@@ -2,11 +2,8 @@ package hotline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
-	"sync"
-	"sync/atomic"
 
 	"hotline/codec"
 	"hotline/internal/link"
@@ -15,7 +12,13 @@ import (
 )
 
 // Client is a connection to a service. It makes untyped calls, for tools; programs use a struct of typed functions, see
-// [ClientMethodsBase]. Many goroutines may use it at once. When its link is lost, the next call makes a new one.
+// [ClientMethodsBase]. Many goroutines may use it at once.
+//
+// A client has one link until its calls overlap: then it makes one to every instance of the service that is ready in the runtime
+// directory, and to new ones within 100 ms while calls go on overlapping. A call goes over the link that was used last while no other
+// call is on it, and else over the one of two, chosen at random, that has fewer calls in flight. A call that was not executed, because
+// an instance went away or drains, goes to another one by itself. Where there is none it waits for one, until its context
+// ends, or for Dialer.Timeout when that has no end.
 type Client struct {
 	dialer    *Dialer
 	target    *target
@@ -23,12 +26,9 @@ type Client struct {
 	methods   []*binding
 	buffers   *link.Buffers
 
-	session atomic.Pointer[session]
-	dialing chan struct{} // holds a token while a goroutine makes a new session
-
-	mu     sync.Mutex
-	links  []*link.Client // guarded by mu: those that may still have calls in flight
-	closed bool           // guarded by mu
+	pool    pool
+	dialing chan struct{} // holds a token while a goroutine makes a link because there is none
+	scout   scout
 }
 
 // ServiceInfo is what a service says of itself.
@@ -64,7 +64,7 @@ func (d *Dialer) Dial(ctx context.Context, service string, addresses ...string) 
 	}
 	c, err := d.newClient(t, addresses)
 	if err == nil {
-		err = c.refresh(ctx, nil)
+		err = c.link(ctx)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("hotline: connect to %s: %w", service, err)
@@ -81,12 +81,14 @@ func (d *Dialer) newClient(t *target, addresses []string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{dialer: dialer, target: t, addresses: parsed, buffers: new(link.Buffers), dialing: make(chan struct{}, 1)}, nil
+	c := &Client{dialer: dialer, target: t, addresses: parsed, buffers: new(link.Buffers), dialing: make(chan struct{}, 1)}
+	c.scout.init(c)
+	return c, nil
 }
 
-// Service returns what the service said of itself when the present link was made.
+// Service returns what the instance that was linked last said of itself.
 func (c *Client) Service() ServiceInfo {
-	s := c.session.Load()
+	s := c.pool.hot.Load()
 	w := s.welcome
 	info := ServiceInfo{Name: w.Service, Port: w.Port, Version: w.ServiceVersion, Instance: w.Instance, Address: s.address}
 	for _, m := range w.Methods {
@@ -104,8 +106,8 @@ func (c *Client) Call(ctx context.Context, method string, out any, args ...any) 
 	if !ok && out != nil {
 		results = []any{out}
 	}
-	return c.do(ctx, method, false, func(s *session) error {
-		return c.callUntyped(ctx, s, method, out != nil, results, args)
+	return c.do(ctx, method, false, func(s *session, first bool) error {
+		return c.callUntyped(ctx, s, first, method, out != nil, results, args)
 	})
 }
 
@@ -136,30 +138,18 @@ func (c *Client) Go(ctx context.Context, method string, out any, args ...any) *F
 
 // Ping waits until the service has answered through the path that calls take.
 func (c *Client) Ping(ctx context.Context) error {
-	return c.do(ctx, "ping", true, func(s *session) error { return s.link.Ping(ctx) })
+	return c.do(ctx, "ping", true, func(s *session, _ bool) error { return s.link.Ping(ctx) })
 }
 
 // Close ends the client: calls in flight fail with ErrClosed, and so do later ones. It is idempotent.
 func (c *Client) Close() error {
-	c.mu.Lock()
-	c.closed = true
-	links := c.links
-	c.links = nil
-	c.mu.Unlock()
-	for _, l := range links {
-		l.Close()
-	}
+	c.scout.stop() // first: it makes links
+	c.pool.close()
 	return nil
 }
 
-func (c *Client) isClosed() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.closed
-}
-
 // callUntyped makes one attempt at a call whose types are known at run time only.
-func (c *Client) callUntyped(ctx context.Context, s *session, method string, wanted bool, results, args []any) error {
+func (c *Client) callUntyped(ctx context.Context, s *session, first bool, method string, wanted bool, results, args []any) error {
 	number, m, err := s.find(method)
 	if err != nil {
 		return err
@@ -181,7 +171,7 @@ func (c *Client) callUntyped(ctx context.Context, s *session, method string, wan
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotExecuted, err)
 	}
-	reply, err := s.link.Call(ctx, &link.Request{Method: number, Payload: payload})
+	reply, err := c.send(ctx, s, first, &link.Request{Method: number, Payload: payload})
 	if err != nil {
 		return err
 	}
@@ -191,98 +181,6 @@ func (c *Client) callUntyped(ctx context.Context, s *session, method string, wan
 	}
 	if err := by.Decode(reply.Body, results); err != nil {
 		return fmt.Errorf("results of %s: %w", m.Signature, err)
-	}
-	return nil
-}
-
-// do makes a call on the present session, and again on a new one where again says so.
-func (c *Client) do(ctx context.Context, method string, idempotent bool, call func(*session) error) error {
-	s := c.session.Load()
-	err := call(s)
-	if err != nil && again(err, idempotent) {
-		err = c.retry(ctx, method, idempotent, s, err, call)
-	}
-	if err != nil {
-		return callError(method, err)
-	}
-	return nil
-}
-
-// attempts is how often a call is made at most, its first time included.
-const attempts = 3
-
-// retry makes a call again that was lost with the session s, on a new one.
-func (c *Client) retry(ctx context.Context, method string, idempotent bool, s *session, cause error, call func(*session) error) error {
-	for n := 1; n < attempts && again(cause, idempotent); n++ {
-		c.dialer.Logger.Debug().Err(cause).Str("method", method).Msg("calling again on a new link")
-		if err := c.refresh(ctx, s); errors.Is(err, ErrClosed) {
-			return cause
-		} else if err != nil {
-			return fmt.Errorf("%w, and no new link could be made: %w", cause, err)
-		}
-		s = c.session.Load()
-		cause = call(s)
-	}
-	return cause
-}
-
-// again reports whether a call that ended with err should be made again on a new link.
-func again(err error, idempotent bool) bool {
-	var remote *wire.Error
-	var large *link.TooLargeError
-	switch {
-	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &large):
-		return false
-	case errors.As(err, &remote):
-		return remote.Code == wire.CodeDraining
-	case errors.Is(err, link.ErrMaybeExecuted):
-		return idempotent
-	}
-	return errors.Is(err, link.ErrLost) || errors.Is(err, link.ErrDraining)
-}
-
-// refresh replaces the session old, unless another goroutine has done so already.
-func (c *Client) refresh(ctx context.Context, old *session) error {
-	select {
-	case c.dialing <- struct{}{}:
-		defer func() { <-c.dialing }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if c.session.Load() != old {
-		return nil
-	}
-	if c.isClosed() {
-		return ErrClosed
-	}
-	s, err := c.connect(ctx)
-	if err != nil {
-		return err
-	}
-	return c.adopt(s)
-}
-
-// adopt makes s the session of the calls to come, and forgets links that have ended.
-func (c *Client) adopt(s *session) error {
-	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
-		s.link.Close()
-		return ErrClosed
-	}
-	var live, ended []*link.Client
-	for _, l := range c.links {
-		if l.Err() != nil {
-			ended = append(ended, l)
-		} else {
-			live = append(live, l)
-		}
-	}
-	c.links = append(live, s.link)
-	c.session.Store(s)
-	c.mu.Unlock()
-	for _, l := range ended {
-		l.Close()
 	}
 	return nil
 }

@@ -142,10 +142,12 @@ func TestReconnect(t *testing.T) {
 	if err := first.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	_, err := c.Sum(t.Context(), 2, 3)
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := c.Sum(short, 2, 3)
 	var missing *hotline.NotFoundError
-	if !errors.Is(err, hotline.ErrNotExecuted) || !errors.As(err, &missing) {
-		t.Errorf("Sum without a server: got %v, want ErrNotExecuted and NotFoundError", err)
+	if !errors.Is(err, hotline.ErrNotExecuted) || !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &missing) {
+		t.Errorf("Sum without a server: got %v, want ErrNotExecuted, DeadlineExceeded and NotFoundError", err)
 	}
 	second := &hotline.Server{Dir: dir, Logger: first.Logger}
 	if err := second.Register(new(echoServer)); err != nil {

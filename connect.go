@@ -89,7 +89,7 @@ func (d *Dialer) Connect(ctx context.Context, client any, addresses ...string) e
 		c.methods, err = bindings(v.Elem(), base, c.dialer.Codecs)
 	}
 	if err == nil {
-		err = c.refresh(ctx, nil)
+		err = c.link(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("hotline: connect %s: %w", name, err)
@@ -114,7 +114,7 @@ func clientTarget(v reflect.Value) (*target, baseTags, error) {
 	if base.port == "" && base.name == "" {
 		return nil, base, fmt.Errorf("the tag of hotline.ClientMethodsBase needs a name or a port: `port:\"5555\" name:\"a_name\"`, it is %q", f.Tag)
 	}
-	if old := v.FieldByIndex(f.Index).Addr().Interface().(*ClientMethodsBase).client; old != nil && !old.isClosed() {
+	if old := v.FieldByIndex(f.Index).Addr().Interface().(*ClientMethodsBase).client; old != nil && !old.pool.isClosed() {
 		return nil, base, errors.New("it is connected already: Close it first, or connect another one")
 	}
 	return &target{name: base.name, port: base.port, version: base.version}, base, nil

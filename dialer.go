@@ -29,7 +29,8 @@ type Dialer struct {
 	// Dir is the runtime directory; see [Server.Dir].
 	Dir string
 
-	// Timeout bounds each attempt to connect, handshake included; 5 s by default.
+	// Timeout bounds each attempt to connect, handshake included, and how long a call whose context has no deadline
+	// waits for an instance when there is none any more; 5 s by default.
 	Timeout time.Duration
 
 	// MaxMessage is the largest reply taken, in bytes; 128 MiB by default.
@@ -123,32 +124,71 @@ type session struct {
 	link    *link.Client
 	welcome *wire.Welcome
 	address string
+	from    address  // of those that the user gave, the one that led here
+	rank    int      // of the transport: less is faster
 	numbers []uint16 // of the client's bound methods, by their index
 }
 
-// connect tries every place of every address in order, until one answers and fits. The error tells of all of them.
-func (c *Client) connect(ctx context.Context) (*session, error) {
+// key is the name@major of the service that answered.
+func (s *session) key() string {
+	return registry.Instance{Name: s.welcome.Service, Version: s.welcome.ServiceVersion}.Key()
+}
+
+// link makes the client's first link.
+func (c *Client) link(ctx context.Context) error {
+	if err := c.connect(ctx); err != nil {
+		c.Close()
+		return err
+	}
+	return nil
+}
+
+// connect tries the places that the addresses lead to, in order, until one answers and fits. The error tells of all of
+// them.
+func (c *Client) connect(ctx context.Context) error {
 	var failures []error
 	for _, a := range c.addresses {
-		places, err := a.candidates(c.target, c.dialer.Dir)
+		places, err := a.places(c.target, c.dialer.Dir)
 		if err != nil {
 			failures = append(failures, err)
 			continue
 		}
-		for _, place := range places {
-			s, err := c.connectTo(ctx, place)
+		for _, p := range places {
+			err := c.join(ctx, p)
 			if err == nil {
-				return s, nil
+				return nil
 			}
 			failures = append(failures, err)
 			var mismatch *MismatchError
-			if ctx.Err() != nil || errors.As(err, &mismatch) {
-				return nil, oneError(failures)
+			if ctx.Err() != nil || errors.Is(err, ErrClosed) || errors.As(err, &mismatch) {
+				return c.pool.failed(failures)
 			}
-			c.dialer.Logger.Debug().Err(err).Stringer("address", place).Msg("could not connect")
 		}
 	}
-	return nil, oneError(failures)
+	return c.pool.failed(failures)
+}
+
+// join makes a link to an instance by the fastest way that there is.
+func (c *Client) join(ctx context.Context, p place) error {
+	var failures []error
+	for _, way := range p.ways {
+		s, err := c.connectTo(ctx, way)
+		if err == nil {
+			if len(failures) > 0 {
+				c.dialer.Logger.Debug().Err(oneError(failures)).Str("address", s.address).Msg("a faster way was not taken")
+			}
+			s.from = p.from
+			return c.pool.add(s)
+		}
+		failures = append(failures, err)
+		var mismatch *MismatchError
+		if ctx.Err() != nil || errors.As(err, &mismatch) {
+			break
+		}
+	}
+	err := oneError(failures)
+	c.dialer.Logger.Debug().Err(err).Msg("could not connect")
+	return err
 }
 
 // oneError puts failures in one line each where there are several.
@@ -178,7 +218,7 @@ func (c *Client) connectTo(ctx context.Context, place address) (*session, error)
 		}
 		return nil, err
 	}
-	s := &session{welcome: w, address: place.String()}
+	s := &session{welcome: w, address: place.String(), rank: place.rank()}
 	if err = c.target.fits(w); err == nil {
 		s.numbers, err = c.bind(w, s.address)
 	}

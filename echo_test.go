@@ -3,7 +3,6 @@ package hotline_test
 import (
 	"context"
 	"errors"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -61,11 +60,7 @@ type echoClient struct {
 // serve serves the services in this process, in a runtime directory of their own, until the test ends.
 func serve(t testing.TB, srv *hotline.Server, services ...any) (dir string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "hl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir = tempDir(t)
 	srv.Dir = dir
 	if srv.Logger == nil {
 		nop := zerolog.Nop()

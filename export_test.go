@@ -61,3 +61,13 @@ func HasForm(t reflect.Type) bool {
 	sig, err := parseSignature(t, 0)
 	return err == nil && formOf(layouts(sig.args), layouts(sig.results)) != nil
 }
+
+// Waiting reports whether a caller of c waits for an instance.
+func Waiting(c *Client) bool { return len(c.dialing) > 0 }
+
+// Links returns the number of links that c has for new calls.
+func Links(c *Client) int {
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
+	return len(c.pool.members)
+}

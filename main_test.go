@@ -19,6 +19,10 @@ func TestMain(m *testing.M) {
 		peerMain()
 		return
 	}
+	if os.Getenv(marksEnv) != "" {
+		marksMain()
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 

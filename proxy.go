@@ -18,12 +18,12 @@ func (b *binding) proxy(c *Client) reflect.Value {
 	return b.typedProxy(c)
 }
 
-// call sends a request and waits for the reply, on a new link where the old one was lost.
+// call sends a request and waits for the reply, on another link where the first one does not do.
 func (b *binding) call(ctx context.Context, c *Client, payload []byte, fresh bool) (link.Reply, error) {
 	r := link.Request{Timeout: b.tags.timeout, Payload: payload, Fresh: fresh}
-	s := c.session.Load()
+	s := c.pool.hot.Load()
 	r.Method = s.numbers[b.index]
-	reply, err := s.link.Call(ctx, &r)
+	reply, err := c.send(ctx, s, true, &r)
 	if err != nil && again(err, b.tags.idempotent) {
 		reply, err = b.callAgain(ctx, c, r, s, err)
 	}
@@ -34,9 +34,9 @@ func (b *binding) call(ctx context.Context, c *Client, payload []byte, fresh boo
 }
 
 func (b *binding) callAgain(ctx context.Context, c *Client, r link.Request, s *session, cause error) (reply link.Reply, err error) {
-	err = c.retry(ctx, b.name, b.tags.idempotent, s, cause, func(s *session) (err error) {
+	err = c.retry(ctx, b.name, b.tags.idempotent, s, cause, func(s *session, _ bool) (err error) {
 		r.Method = s.numbers[b.index]
-		reply, err = s.link.Call(ctx, &r)
+		reply, err = c.send(ctx, s, false, &r)
 		return err
 	})
 	return reply, err

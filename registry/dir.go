@@ -71,6 +71,25 @@ func (d *Dir) List() ([]Instance, error) {
 	return d.living(func(claim) bool { return true })
 }
 
+// Stamp is a state that a directory was in, to be compared by ==; see [Dir.Stamp].
+type Stamp struct{ nanoseconds int64 }
+
+// settled is how long after a change a file system may give another one the same time.
+const settled = 20 * time.Millisecond
+
+// Stamp returns what differs from an earlier one when an instance has come, gone, or changed its state or addresses
+// since, and sometimes when none has. It is quick beside Lookup. A process that died without a word is not seen.
+func (d *Dir) Stamp() (Stamp, error) {
+	info, err := os.Stat(d.path)
+	if err != nil {
+		return Stamp{}, fmt.Errorf("registry: %w", err)
+	}
+	if now := time.Now(); now.Sub(info.ModTime()) < settled {
+		return Stamp{now.UnixNano()}, nil // the next one will differ
+	}
+	return Stamp{info.ModTime().UnixNano()}, nil
+}
+
 // Sweep removes what dead instances left in the directory, their sockets included, and returns how many those were.
 // Files that this package did not make are left alone.
 func (d *Dir) Sweep() (int, error) {

@@ -14,6 +14,9 @@ type Request struct {
 	Metadata []byte        // kept until Call returns
 	Payload  []byte        // kept until Call returns
 	Fresh    bool          // the reply's Body is to be memory of its own, for the caller to keep
+	IfIdle   bool          // only if no other call is in flight on the link: else the call fails with ErrBusy at once
+
+	Shared bool // set by Call: others were in flight when it began
 }
 
 // Reply is what a call brought back.
@@ -95,6 +98,9 @@ func (t *table) take() *call {
 	t.slots = append(t.slots, c)
 	return c
 }
+
+// inFlight returns how many slots are taken.
+func (t *table) inFlight() int { return len(t.slots) - len(t.free) }
 
 // find returns the call in flight with this id, or nil. id comes from the peer.
 func (t *table) find(id uint64) *call {

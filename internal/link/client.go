@@ -82,7 +82,14 @@ func (l *Client) Draining() bool {
 func (l *Client) InFlight() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.table.slots) - len(l.table.free)
+	return l.table.inFlight()
+}
+
+// Load returns the number of calls in flight, and whether another can begin: the link lives, and its server takes calls.
+func (l *Client) Load() (inFlight int, open bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.table.inFlight(), l.refusalLocked() == nil
 }
 
 // Ended is closed when the link has ended, for whatever reason.
@@ -111,7 +118,7 @@ func (l *Client) call(ctx context.Context, kind wire.Kind, r *Request) (Reply, e
 		return Reply{}, notExecuted(err)
 	}
 	deadline := deadlineOf(ctx, r.Timeout, l.clock)
-	c, err := l.begin(ctx, deadline, r.Fresh, kind == wire.KindPing)
+	c, err := l.begin(ctx, deadline, r, kind == wire.KindPing)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -135,11 +142,15 @@ func (l *Client) call(ctx context.Context, kind wire.Kind, r *Request) (Reply, e
 }
 
 // begin takes a slot, waiting for one when the limit of calls in flight is reached.
-func (l *Client) begin(ctx context.Context, deadline int64, fresh, ping bool) (*call, error) {
+func (l *Client) begin(ctx context.Context, deadline int64, r *Request, ping bool) (*call, error) {
 	l.mu.Lock()
 	if err := l.refusalLocked(); err != nil {
 		l.mu.Unlock()
 		return nil, err
+	}
+	if r.Shared = l.table.inFlight() > 0; r.Shared && r.IfIdle {
+		l.mu.Unlock()
+		return nil, errBusy
 	}
 	c := l.table.take()
 	if c == nil {
@@ -149,7 +160,7 @@ func (l *Client) begin(ctx context.Context, deadline int64, fresh, ping bool) (*
 			return nil, err
 		}
 	}
-	c.inFlight, c.fresh, c.ping, c.deadline = true, fresh, ping, deadline
+	c.inFlight, c.fresh, c.ping, c.deadline = true, r.Fresh, ping, deadline
 	l.began++
 	l.mu.Unlock()
 	return c, nil

@@ -25,6 +25,9 @@ var (
 	// ErrDraining says that the server takes no more calls on this link.
 	ErrDraining = errors.New("the server is draining")
 
+	// ErrBusy says that other calls are in flight on a link that was to be used only if it is idle.
+	ErrBusy = errors.New("other calls are in flight on the link")
+
 	// ErrTooLarge says that a message is over a limit.
 	ErrTooLarge = errors.New("message too large")
 )
@@ -43,6 +46,9 @@ func (e *TooLargeError) Error() string {
 
 // Is reports whether target is [ErrTooLarge].
 func (e *TooLargeError) Is(target error) bool { return target == ErrTooLarge }
+
+// errBusy is ready made, because it is part of the ordinary choice of a link.
+var errBusy = notExecuted(ErrBusy)
 
 func lost(cause error) error          { return fmt.Errorf("%w: %w", ErrLost, cause) }
 func notExecuted(cause error) error   { return fmt.Errorf("%w: %w", ErrNotExecuted, cause) }

@@ -1,0 +1,346 @@
+package hotline_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"hotline"
+)
+
+// crewMethods tell instances of one service apart.
+type crewMethods struct {
+	Who  func(ctx context.Context) (int, error)
+	Hold func(ctx context.Context) (int, error) // until the test lets go
+}
+
+type crewServer struct {
+	hotline.ServerMethodsBase `port:"crew" name:"crew" version:"1.4"`
+	crewMethods
+	id      int
+	calls   atomic.Int64 // of Who
+	holding atomic.Int64
+	letGo   chan struct{}
+}
+
+func (s *crewServer) Who(context.Context) int {
+	s.calls.Add(1)
+	return s.id
+}
+
+func (s *crewServer) Hold(ctx context.Context) (int, error) {
+	s.holding.Add(1)
+	defer s.holding.Add(-1)
+	select {
+	case <-s.letGo:
+		return s.id, nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+// laterCrew is the same service, of another major version.
+type laterCrew struct {
+	hotline.ServerMethodsBase `port:"crew2" name:"crew" version:"2.0"`
+	crewServer
+}
+
+type crewClient struct {
+	hotline.ClientMethodsBase `name:"crew"`
+	crewMethods
+}
+
+// instance is a service that a test stops by itself.
+type instance struct {
+	*hotline.Server
+	ended chan error
+}
+
+// start serves a service in the runtime directory, where it is the n-th, and stops it when the test ends.
+func start(t testing.TB, dir string, n int, service any) *instance {
+	t.Helper()
+	nop := zerolog.Nop()
+	i := &instance{&hotline.Server{Dir: dir, Logger: &nop}, make(chan error, 1)}
+	if err := i.Register(service); err != nil {
+		t.Fatal(err)
+	}
+	go func() { i.ended <- i.Serve(context.Background()) }()
+	t.Cleanup(func() { i.Close() })
+	waitReady(t, dir, n, i.ended)
+	return i
+}
+
+// leave drains the instance.
+func (i *instance) leave(t testing.TB) {
+	t.Helper()
+	if err := i.Shutdown(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if err := <-i.ended; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+}
+
+func newCrew(n int) []*crewServer {
+	all := make([]*crewServer, n)
+	for i := range all {
+		all[i] = &crewServer{id: i, letGo: make(chan struct{})}
+	}
+	return all
+}
+
+func connectCrew(t testing.TB, d *hotline.Dialer, addresses ...string) *crewClient {
+	t.Helper()
+	c := new(crewClient)
+	if err := d.Connect(t.Context(), c, addresses...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// keepCalling calls Who from n goroutines until stop is called, which reports what failed.
+func keepCalling(t testing.TB, c *crewClient, n int) (stop func()) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	var over atomic.Bool
+	var group sync.WaitGroup
+	for range n {
+		group.Go(func() {
+			for !over.Load() {
+				if _, err := c.Who(ctx); err != nil {
+					t.Errorf("Who: %v", err)
+					return
+				}
+			}
+		})
+	}
+	return func() {
+		over.Store(true)
+		group.Wait()
+		cancel()
+	}
+}
+
+func tempDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hl") // short: it is part of a socket's path
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func TestCallsGoToNewInstances(t *testing.T) {
+	for _, address := range []string{"auto://", "shm://", "unix://"} {
+		t.Run(address, func(t *testing.T) {
+			dir, crew := tempDir(t), newCrew(3)
+			start(t, dir, 1, crew[0])
+			c := connectCrew(t, &hotline.Dialer{Dir: dir}, address)
+			stop := keepCalling(t, c, 8)
+			defer stop()
+			for i := range crew[1:] {
+				start(t, dir, i+2, crew[i+1])
+				waitFor(t, "calls at the new instance", func() bool { return crew[i+1].calls.Load() > 100 })
+			}
+		})
+	}
+}
+
+// TestIdleLinkIsKept: one call at a time goes over one link, however many there are.
+func TestIdleLinkIsKept(t *testing.T) {
+	dir, crew := tempDir(t), newCrew(2)
+	start(t, dir, 1, crew[0])
+	start(t, dir, 2, crew[1])
+	c := connectCrew(t, &hotline.Dialer{Dir: dir})
+	stop := keepCalling(t, c, 8)
+	waitFor(t, "calls at both instances", func() bool { return crew[0].calls.Load() > 0 && crew[1].calls.Load() > 0 })
+	stop()
+	first, err := c.Who(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		if id, err := c.Who(t.Context()); err != nil || id != first {
+			t.Fatalf("Who: got %d, %v, want %d again", id, err, first)
+		}
+	}
+}
+
+// TestLeastLoaded: each call that holds goes where fewer do.
+func TestLeastLoaded(t *testing.T) {
+	dir, crew := tempDir(t), newCrew(2)
+	start(t, dir, 1, crew[0])
+	start(t, dir, 2, crew[1])
+	c := connectCrew(t, &hotline.Dialer{Dir: dir})
+	stop := keepCalling(t, c, 8)
+	waitFor(t, "calls at both instances", func() bool { return crew[0].calls.Load() > 0 && crew[1].calls.Load() > 0 })
+	stop()
+	var group sync.WaitGroup
+	const each = 10
+	for i := range 2 * each {
+		group.Go(func() {
+			if _, err := c.Hold(t.Context()); err != nil {
+				t.Errorf("Hold: %v", err)
+			}
+		})
+		waitFor(t, "the call to have come in", func() bool { return crew[0].holding.Load()+crew[1].holding.Load() == int64(i+1) })
+	}
+	if a, b := crew[0].holding.Load(), crew[1].holding.Load(); a != each || b != each {
+		t.Errorf("%d and %d calls in flight, want %d at each instance", a, b, each)
+	}
+	close(crew[0].letGo)
+	close(crew[1].letGo)
+	group.Wait()
+}
+
+// TestRollingRestart: instances come and go while calls run, and no call fails.
+func TestRollingRestart(t *testing.T) {
+	dir := tempDir(t)
+	crew := newCrew(6)
+	running := []*instance{start(t, dir, 1, crew[0]), start(t, dir, 2, crew[1])}
+	c := connectCrew(t, &hotline.Dialer{Dir: dir})
+	stop := keepCalling(t, c, 8)
+	for i, s := range crew[2:] {
+		running[i].leave(t)
+		running = append(running, start(t, dir, 2, s))
+		waitFor(t, "calls at the new instance", func() bool { return s.calls.Load() > 0 })
+	}
+	stop()
+}
+
+// TestDrainingInstanceFinishesItsCalls: a call in flight at an instance that drains ends with its result, and new ones go to
+// the other instance meanwhile.
+func TestDrainingInstanceFinishesItsCalls(t *testing.T) {
+	dir, crew := tempDir(t), newCrew(2)
+	leaving := start(t, dir, 1, crew[0])
+	c := connectCrew(t, &hotline.Dialer{Dir: dir})
+	held := make(chan error, 1)
+	go func() {
+		_, err := c.Hold(context.Background())
+		held <- err
+	}()
+	waitFor(t, "the call to have come in", func() bool { return crew[0].holding.Load() == 1 })
+	start(t, dir, 2, crew[1])
+	left := make(chan struct{})
+	go func() { defer close(left); leaving.leave(t) }()
+	waitFor(t, "a call at the other instance", func() bool {
+		id, err := c.Who(t.Context())
+		if err != nil {
+			t.Fatalf("Who: %v", err)
+		}
+		return id == 1
+	})
+	close(crew[0].letGo)
+	if err := <-held; err != nil {
+		t.Errorf("Hold at an instance that drains: %v", err)
+	}
+	<-left
+}
+
+func TestCallsWaitForAnInstance(t *testing.T) {
+	dir, crew := tempDir(t), newCrew(2)
+	first := start(t, dir, 1, crew[0])
+	c := connectCrew(t, &hotline.Dialer{Dir: dir, Timeout: patience})
+	first.leave(t)
+	const callers = 8
+	ids := make(chan int, callers)
+	for range callers {
+		go func() {
+			id, err := c.Who(context.Background())
+			if err != nil {
+				t.Errorf("Who: %v", err)
+			}
+			ids <- id
+		}()
+	}
+	waitFor(t, "callers that wait", func() bool { return hotline.Waiting(c.Client()) })
+	start(t, dir, 1, crew[1])
+	for range callers {
+		if id := <-ids; id != 1 {
+			t.Errorf("Who: got %d, want 1", id)
+		}
+	}
+}
+
+func TestCloseEndsTheWaitForAnInstance(t *testing.T) {
+	dir, crew := tempDir(t), newCrew(1)
+	first := start(t, dir, 1, crew[0])
+	c := connectCrew(t, &hotline.Dialer{Dir: dir, Timeout: patience})
+	first.leave(t)
+	failed := make(chan error, 2)
+	for range 2 {
+		go func() {
+			_, err := c.Who(context.Background())
+			failed <- err
+		}()
+	}
+	waitFor(t, "callers that wait", func() bool { return hotline.Waiting(c.Client()) })
+	c.Close()
+	for range 2 {
+		if err := <-failed; !errors.Is(err, hotline.ErrNotExecuted) || errors.Is(err, hotline.ErrMaybeExecuted) {
+			t.Errorf("Who: got %v, want ErrNotExecuted", err)
+		}
+	}
+}
+
+// TestNoInstanceInTime: the error says what was looked for and what was there.
+func TestNoInstanceInTime(t *testing.T) {
+	dir, crew := tempDir(t), newCrew(1)
+	first := start(t, dir, 1, crew[0])
+	start(t, dir, 2, &echoServer{})
+	c := connectCrew(t, &hotline.Dialer{Dir: dir})
+	first.leave(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	_, err := c.Who(ctx)
+	if !errors.Is(err, hotline.ErrNotExecuted) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Who: got %v, want ErrNotExecuted and DeadlineExceeded", err)
+	}
+	for _, want := range []string{"Who", "waited for an instance", "no service crew", "echo_serv (port 5555)", dir} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("Who: got %q, want it to say %q", err, want)
+		}
+	}
+}
+
+// TestMajorsAreApart: links go to instances of one major version, though the client would take any.
+func TestMajorsAreApart(t *testing.T) {
+	dir, crew := tempDir(t), newCrew(3)
+	start(t, dir, 1, crew[0])
+	c := connectCrew(t, &hotline.Dialer{Dir: dir})
+	start(t, dir, 2, &laterCrew{crewServer: crewServer{id: 1}})
+	stop := keepCalling(t, c, 8)
+	start(t, dir, 3, crew[2])
+	waitFor(t, "calls at the new instance", func() bool { return crew[2].calls.Load() > 100 })
+	stop()
+	if got := hotline.Links(c.Client()); got != 2 {
+		t.Errorf("the client has %d links, want 2, to the instances of version 1", got)
+	}
+}
+
+// TestFallsBackLive: an instance that is not reached by the fastest way is reached by the next, and the log says why.
+func TestFallsBackLive(t *testing.T) {
+	dir, crew := tempDir(t), newCrew(1)
+	start(t, dir, 1, crew[0])
+	path := strings.TrimPrefix(addressOf(t, dir, "shm"), "shm://")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	logger := zerolog.New(&log)
+	c := connectCrew(t, &hotline.Dialer{Dir: dir, Logger: &logger})
+	if got := c.Client().Service().Address; !strings.HasPrefix(got, "unix://") {
+		t.Errorf("linked by %s, want a unix socket", got)
+	}
+	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "a faster way was not taken") || !strings.Contains(log.String(), path) {
+		t.Errorf("log: got %s, want one line that says why", log.String())
+	}
+}
