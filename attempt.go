@@ -10,10 +10,15 @@ import (
 	"hotline/internal/wire"
 )
 
-// send makes one attempt at a call. The first one goes elsewhere when its link is busy and there are others.
-func (c *Client) send(ctx context.Context, s *session, first bool, r *link.Request) (link.Reply, error) {
+// send makes one attempt at a call. The first one goes elsewhere when its link is busy and there are others. A one-way
+// call has no reply.
+func (c *Client) send(ctx context.Context, s *session, first, oneway bool, r *link.Request) (reply link.Reply, err error) {
 	r.IfIdle = first && c.pool.several.Load()
-	reply, err := s.link.Call(ctx, r)
+	if oneway {
+		err = s.link.Send(ctx, r)
+	} else {
+		reply, err = s.link.Call(ctx, r)
+	}
 	if r.Shared {
 		c.scout.overlap()
 	}

@@ -62,6 +62,9 @@ func newBinding(field reflect.Value, f reflect.StructField, base baseTags, codec
 	if !sig.err {
 		return nil, fmt.Errorf("%s must have error as its last result: a call can always fail", f.Type)
 	}
+	if tags.oneway && len(sig.results) > 0 {
+		return nil, fmt.Errorf("%s has results, and oneway does not wait for them: return error alone, or take the oneway tag away", f.Type)
+	}
 	b := &binding{name: f.Name, wire: wireName(f.Name, tags), field: field, sig: sig, tags: tags, codecs: codecs}
 	name := tags.codec
 	if name == "" && !sig.isEcho() {

@@ -171,7 +171,7 @@ func (c *Client) callUntyped(ctx context.Context, s *session, first bool, method
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotExecuted, err)
 	}
-	reply, err := c.send(ctx, s, first, &link.Request{Method: number, Payload: payload})
+	reply, err := c.send(ctx, s, first, false, &link.Request{Method: number, Payload: payload})
 	if err != nil {
 		return err
 	}

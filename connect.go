@@ -19,8 +19,13 @@ import (
 // Such a function has the form func([ctx context.Context,] args...) ([results...,] error): a call can always fail. Its
 // tag may have codec (raw, json, msgpack, cbor, gob or one of the Dialer's own; by default the server's choice), name
 // (of the method on the wire, where it differs from the field), timeout (a duration such as "2s", beside the
-// context's own deadline) and idempotent ("true" where a call may be made twice, so that it is made again when the
-// link was lost in the middle).
+// context's own deadline), idempotent ("true" where a call may be made twice, so that it is made again when the
+// link was lost in the middle) and oneway.
+//
+// A function with oneway:"true" has no result but error, and returns when its arguments are on their way. nil means that the
+// method is executed once unless the link is lost, or the server refuses the call, meanwhile; nobody is told that, nor what the method
+// returned, but for a debug line in the Dialer's log. Such calls may overtake each other. They count as in flight until the
+// method has ended, and where there are MaxInFlight of them the next one waits.
 //
 // After [Connect] the functions may be called by many goroutines at once. They keep nothing of their arguments once
 // they have returned, and their results belong to the caller. The errors are those of the package; see [Error],

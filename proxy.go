@@ -23,7 +23,7 @@ func (b *binding) call(ctx context.Context, c *Client, payload []byte, fresh boo
 	r := link.Request{Timeout: b.tags.timeout, Payload: payload, Fresh: fresh}
 	s := c.pool.hot.Load()
 	r.Method = s.numbers[b.index]
-	reply, err := c.send(ctx, s, true, &r)
+	reply, err := c.send(ctx, s, true, b.tags.oneway, &r)
 	if err != nil && again(err, b.tags.idempotent) {
 		reply, err = b.callAgain(ctx, c, r, s, err)
 	}
@@ -36,7 +36,7 @@ func (b *binding) call(ctx context.Context, c *Client, payload []byte, fresh boo
 func (b *binding) callAgain(ctx context.Context, c *Client, r link.Request, s *session, cause error) (reply link.Reply, err error) {
 	err = c.retry(ctx, b.name, b.tags.idempotent, s, cause, func(s *session, _ bool) (err error) {
 		r.Method = s.numbers[b.index]
-		reply, err = c.send(ctx, s, false, &r)
+		reply, err = c.send(ctx, s, false, b.tags.oneway, &r)
 		return err
 	})
 	return reply, err
@@ -84,6 +84,7 @@ type proxy struct {
 	sig     *signature
 	args    codec.Plan
 	results codec.Plan
+	oneway  bool // there is no reply
 	send    func(ctx context.Context, payload []byte) (link.Reply, error)
 	frames  sync.Pool // *frame
 }
@@ -98,7 +99,7 @@ func (b *binding) typedProxy(c *Client) reflect.Value {
 
 func (b *binding) newProxy(send func(context.Context, []byte) (link.Reply, error)) *proxy {
 	p := &proxy{
-		name: b.name, sig: &b.sig, send: send,
+		name: b.name, sig: &b.sig, oneway: b.tags.oneway, send: send,
 		args: codec.PlanFor(b.codec, b.sig.args), results: codec.PlanFor(b.codec, b.sig.results),
 	}
 	p.frames.New = func() any { return newFrame(p.sig) }
@@ -135,6 +136,9 @@ func (p *proxy) call(ctx context.Context, v *frame) error {
 	reply, err := p.send(ctx, payload)
 	if err != nil {
 		return err
+	}
+	if p.oneway {
+		return nil
 	}
 	err = p.results.Decode(reply.Body, v.results.ptrs)
 	reply.Release()

@@ -55,10 +55,6 @@ type (
 		hotline.ServerMethodsBase `port:"1" name:"a"`
 		sharedRaw
 	}
-	onewayTag struct {
-		hotline.ServerMethodsBase `port:"1" name:"a"`
-		sharedOneway
-	}
 	twins struct {
 		hotline.ServerMethodsBase `port:"1" name:"a"`
 		sharedTwins
@@ -69,9 +65,6 @@ type (
 	}
 	sharedRaw struct {
 		One func(int) error `codec:"raw"`
-	}
-	sharedOneway struct {
-		One func() error `oneway:"true"`
 	}
 	sharedTwins struct {
 		One func() error `name:"Same"`
@@ -94,7 +87,6 @@ func (*badExcept) One()                       {}
 func (*missing) One() error                   { return nil }
 func (*badCodec) One() error                  { return nil }
 func (*badRaw) One(int) error                 { return nil }
-func (*onewayTag) One() error                 { return nil }
 func (*twins) One() error                     { return nil }
 func (*twins) Two() error                     { return nil }
 
@@ -122,7 +114,6 @@ func TestRegisterRefuses(t *testing.T) {
 		{&missing{}, []string{"missing", "Two", "add it"}},
 		{&badCodec{}, []string{"badCodec.One", `unknown codec "yaml"`, "msgpack"}},
 		{&badRaw{}, []string{"badRaw.One", "codec raw", "another codec"}},
-		{&onewayTag{}, []string{"One", "oneway", "not supported yet"}},
 		{&twins{}, []string{"One", "Two", `"Same"`, "name tag"}},
 	} {
 		var srv hotline.Server
@@ -181,6 +172,14 @@ type (
 		hotline.ClientMethodsBase `name:"echo_serv"`
 		Product                   func(int, int) (int, error)
 	}
+	clientOneway struct {
+		hotline.ClientMethodsBase `name:"echo_serv"`
+		Sum                       func(int, int) (int, error) `oneway:"true"`
+	}
+	clientOnewayTag struct {
+		hotline.ClientMethodsBase `name:"echo_serv"`
+		Panic                     func() error `oneway:"yes"`
+	}
 	clientCodec struct {
 		hotline.ClientMethodsBase `name:"echo_serv"`
 		Sum                       func(int, int) (int, error) `codec:"json"`
@@ -221,6 +220,8 @@ func TestConnectRefuses(t *testing.T) {
 		{&clientEmpty{}, "", []string{"no exported field of function type"}},
 		{&clientReserved{}, "", []string{"Call", `name:"Call"`}},
 		{&clientMissing{}, "", []string{"method Product", "none of that name", "echo_serv 1.2.0"}},
+		{&clientOneway{}, "", []string{"Sum", "oneway does not wait", "take the oneway tag away"}},
+		{&clientOnewayTag{}, "", []string{"Panic", `oneway "yes"`, `"true" or "false"`}},
 		{&clientCodec{}, "", []string{"method Sum", "codec json here, msgpack there", `codec:"msgpack"`}},
 		{&clientCount{}, "", []string{"method Sum", "here Sum(int)", "there Sum(context.Context, int, int)"}},
 		{&clientTypes{}, "", []string{"method Sum", "argument 2", "string here, int there", "method Point", "X"}},

@@ -23,6 +23,7 @@ type methodTags struct {
 	wireName   string
 	timeout    time.Duration
 	idempotent bool
+	oneway     bool
 }
 
 // parseTag splits a struct tag into its keys and values, in the form that reflect.StructTag defines. A key that is
@@ -68,14 +69,8 @@ func parseMethodTags(tag reflect.StructTag) (methodTags, error) {
 	if t.idempotent, err = boolTag(values, "idempotent"); err != nil {
 		return t, err
 	}
-	oneway, err := boolTag(values, "oneway")
-	if err != nil {
-		return t, err
-	}
-	if oneway {
-		return t, fmt.Errorf("oneway: %w", ErrNotSupported)
-	}
-	return t, nil
+	t.oneway, err = boolTag(values, "oneway")
+	return t, err
 }
 
 func boolTag(values map[string]string, key string) (bool, error) {

@@ -16,7 +16,9 @@ type Request struct {
 	Fresh    bool          // the reply's Body is to be memory of its own, for the caller to keep
 	IfIdle   bool          // only if no other call is in flight on the link: else the call fails with ErrBusy at once
 
-	Shared bool // set by Call: others were in flight when it began
+	Shared bool // set by Call and Send: others were in flight when it began
+
+	oneway bool // nobody waits for the reply: it comes by Send
 }
 
 // Reply is what a call brought back.
@@ -47,6 +49,7 @@ type call struct {
 	leading  bool          // the owner has the reading role
 	fresh    bool          // the reply needs memory of its own
 	ping     bool          // asks for a pong
+	oneway   bool          // nobody waits: whoever ends the call frees its slot
 	givenUp  bool          // err is why the owner no longer waits, and the server is to be told
 	deadline int64         // on the link's clock, 0 for none
 	err      error         // why it ended without a reply
@@ -74,6 +77,7 @@ type table struct {
 	slots  []*call
 	free   []*call
 	limit  int
+	oneway int                         // calls in flight that nobody waits for
 	parked struct{ first, last *call } // those who would take the reading role, in the order they came
 	queue  []*slotWaiter               // callers that wait for a slot, first come first served
 }
@@ -123,7 +127,7 @@ func (t *table) release(c *call) {
 	if c.id += 1 << slotBits; c.id>>slotBits == 0 {
 		c.id += 1 << slotBits // 0 is no id
 	}
-	c.err, c.deadline, c.fresh, c.ping, c.started, c.givenUp = nil, 0, false, false, false, false
+	c.err, c.deadline, c.fresh, c.ping, c.started, c.givenUp, c.oneway = nil, 0, false, false, false, false, false
 	if len(t.queue) == 0 {
 		t.free = append(t.free, c)
 		return

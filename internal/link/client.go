@@ -111,16 +111,28 @@ func (l *Client) Close() error {
 }
 
 func (l *Client) call(ctx context.Context, kind wire.Kind, r *Request) (Reply, error) {
-	if len(r.Payload) > l.opt.PeerMaxMessage {
-		return Reply{}, notExecuted(&TooLargeError{What: "arguments", Size: len(r.Payload), Limit: l.opt.PeerMaxMessage})
-	}
-	if err := ctx.Err(); err != nil {
-		return Reply{}, notExecuted(err)
-	}
 	deadline := deadlineOf(ctx, r.Timeout, l.clock)
-	c, err := l.begin(ctx, deadline, r, kind == wire.KindPing)
+	c, err := l.start(ctx, deadline, kind, r)
 	if err != nil {
 		return Reply{}, err
+	}
+	if deadline != 0 {
+		l.alarm.set(deadline)
+	}
+	return l.await(ctx, c)
+}
+
+// start sends a request. deadline is when the call ends, on the link's clock, or 0.
+func (l *Client) start(ctx context.Context, deadline int64, kind wire.Kind, r *Request) (*call, error) {
+	if len(r.Payload) > l.opt.PeerMaxMessage {
+		return nil, notExecuted(&TooLargeError{What: "arguments", Size: len(r.Payload), Limit: l.opt.PeerMaxMessage})
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, notExecuted(err)
+	}
+	c, err := l.begin(ctx, deadline, r, kind == wire.KindPing)
+	if err != nil {
+		return nil, err
 	}
 	stop := Stop{Done: ctx.Done()}
 	c.head = wire.Header{Kind: kind, Method: r.Method, ID: c.id}
@@ -128,17 +140,14 @@ func (l *Client) call(ctx context.Context, kind wire.Kind, r *Request) (Reply, e
 		stop.Deadline = l.clock.time(deadline)
 		c.head.Timeout = uint64(max(1, deadline-l.clock.now()))
 	}
-	if stop.Done != nil {
+	if stop.Done != nil && !r.oneway {
 		c.head.Flags = wire.FlagCancellable
 	}
 	begun, err := send(l.conn, stop, &c.head, r.Metadata, r.Payload)
 	if err != nil {
-		return Reply{}, l.unsent(ctx, c, begun, err)
+		return nil, l.unsent(ctx, c, begun, err)
 	}
-	if deadline != 0 {
-		l.alarm.set(deadline)
-	}
-	return l.await(ctx, c)
+	return c, nil
 }
 
 // begin takes a slot, waiting for one when the limit of calls in flight is reached.
@@ -160,7 +169,10 @@ func (l *Client) begin(ctx context.Context, deadline int64, r *Request, ping boo
 			return nil, err
 		}
 	}
-	c.inFlight, c.fresh, c.ping, c.deadline = true, r.Fresh, ping, deadline
+	c.inFlight, c.fresh, c.ping = true, r.Fresh, ping
+	if !r.oneway { // else it is the server's business alone
+		c.deadline = deadline
+	}
 	l.began++
 	l.mu.Unlock()
 	return c, nil
@@ -299,7 +311,7 @@ func (l *Client) passOnLocked() {
 	if c := l.table.parked.first; c != nil {
 		l.table.unpark(c)
 		c.signal()
-	} else if l.watcherSleeps {
+	} else if l.watcherSleeps || l.table.oneway > 0 {
 		l.watcherSleeps = false
 		select {
 		case l.wakeWatcher <- struct{}{}:
@@ -326,6 +338,9 @@ func (l *Client) endLocked(c *call, err error) {
 	c.signal()
 	if c.leading && err != nil {
 		l.conn.Interrupt()
+	}
+	if c.oneway {
+		l.forgetLocked(c)
 	}
 }
 

@@ -206,7 +206,7 @@ const quiet = 25 * time.Millisecond
 
 // watch reads while nobody calls, so that the link's end and a goaway are seen at once. It sleeps in the connection;
 // when a call comes it answers for it once, and steps down until the link has been quiet for a while. While one call
-// goes on and on, whose owner reads, it sleeps until nobody does.
+// goes on and on, whose owner reads, it sleeps until nobody does. It also reads the answers that nobody waits for.
 func (l *Client) watch() {
 	defer l.group.Done()
 	timer := time.NewTimer(quiet)
@@ -215,7 +215,7 @@ func (l *Client) watch() {
 	for {
 		l.mu.Lock()
 		ended, still := l.err != nil, l.began == seen
-		idle := still && !l.reading
+		idle := (still || l.table.oneway > 0) && !l.reading
 		seen = l.began
 		if !ended {
 			l.reading = l.reading || idle
@@ -226,8 +226,8 @@ func (l *Client) watch() {
 		if ended {
 			return
 		}
-		if idle {
-			l.readOnce()
+		if idle && l.readOnce() {
+			continue
 		}
 		var tick <-chan time.Time
 		if !sleep {
@@ -243,8 +243,9 @@ func (l *Client) watch() {
 	}
 }
 
-// readOnce reads, with the role that watch has taken, until it has answered a call.
-func (l *Client) readOnce() {
+// readOnce reads, with the role that watch has taken, until it has answered a call. It reports whether there are more to be
+// answered that nobody waits for.
+func (l *Client) readOnce() bool {
 	for {
 		got, err := l.step(nil)
 		if err != nil && !errors.Is(err, ErrInterrupted) {
@@ -255,9 +256,13 @@ func (l *Client) readOnce() {
 		}
 	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.reading = false
+	if l.table.parked.first == nil && l.table.oneway > 0 {
+		return true
+	}
 	l.passOnLocked()
-	l.mu.Unlock()
+	return false
 }
 
 // abandon tells the server that c, which has ended, was given up, and then frees its slot: if the slot's next user came
