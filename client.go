@@ -111,31 +111,6 @@ func (c *Client) Call(ctx context.Context, method string, out any, args ...any) 
 	})
 }
 
-// Future is a call that was started by Go.
-type Future struct {
-	done chan struct{}
-	err  error
-}
-
-// Done is closed when the call has ended.
-func (f *Future) Done() <-chan struct{} { return f.done }
-
-// Wait waits for the call's end and returns its error. The results are in what Go was given as out.
-func (f *Future) Wait() error {
-	<-f.done
-	return f.err
-}
-
-// Go starts a call as [Client.Call] makes it, and returns at once. out and args must be left alone until it has ended.
-func (c *Client) Go(ctx context.Context, method string, out any, args ...any) *Future {
-	f := &Future{done: make(chan struct{})}
-	go func() {
-		defer close(f.done)
-		f.err = c.Call(ctx, method, out, args...)
-	}()
-	return f
-}
-
 // Ping waits until the service has answered through the path that calls take.
 func (c *Client) Ping(ctx context.Context) error {
 	return c.do(ctx, "ping", true, func(s *session, _ bool) error { return s.link.Ping(ctx) })
