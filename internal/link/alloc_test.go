@@ -14,7 +14,13 @@ func TestAllocationsOfACall(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	p := newPair(t, echo)
+	p := newPair(t, func(_ context.Context, c *link.Incoming) error {
+		c.Reply = c.Payload
+		if c.Method == 1 {
+			c.ReplyMetadata = c.Payload
+		}
+		return nil
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
 	payload, metadata := make([]byte, 16), make([]byte, 100)
@@ -28,6 +34,7 @@ func TestAllocationsOfACall(t *testing.T) {
 		{"fresh", context.Background(), link.Request{Payload: payload, Fresh: true}, 1},
 		{"empty", context.Background(), link.Request{Fresh: true}, 0},
 		{"metadata", context.Background(), link.Request{Payload: payload, Metadata: metadata}, 0},
+		{"metadata of the reply", context.Background(), link.Request{Method: 1, Payload: payload}, 1}, // the caller's
 		{"1000 bytes", context.Background(), link.Request{Payload: make([]byte, 1000)}, 0},
 		{"timeout", context.Background(), link.Request{Payload: payload, Timeout: time.Hour}, 1}, // the handler's context
 		{"context", ctx, link.Request{Payload: payload}, 6},                                      // and watching the caller's

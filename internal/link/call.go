@@ -26,6 +26,9 @@ type Reply struct {
 	// Body is the results. If the request said Fresh it belongs to the caller; otherwise it is lent until Release.
 	Body []byte
 
+	// Metadata is what came beside the results, or beside a *wire.Error; it belongs to the caller.
+	Metadata []byte
+
 	lent    *buffer
 	buffers *Buffers
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -72,8 +73,14 @@ func TestFreshReplyIsKept(t *testing.T) {
 	}
 }
 
+// Metadata goes both ways, beside requests, replies and errors of any length.
 func TestMetadata(t *testing.T) {
 	p := newPair(t, func(_ context.Context, c *link.Incoming) error {
+		c.ReplyMetadata = bytes.Clone(c.Metadata)
+		slices.Reverse(c.ReplyMetadata)
+		if c.Method == 1 {
+			return fmt.Errorf("%x", c.Payload)
+		}
 		c.Reply = append(bytes.Clone(c.Metadata), c.Payload...)
 		return nil
 	}, func(c *config) { c.pipe.MaxFrame = 64 << 10 })
@@ -84,10 +91,94 @@ func TestMetadata(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%d bytes of metadata, %d of payload: %v", n, m, err)
 			}
-			if !bytes.Equal(reply.Body, append(meta, payload...)) {
+			back := bytes.Clone(meta)
+			slices.Reverse(back)
+			if !bytes.Equal(reply.Body, append(meta, payload...)) || !bytes.Equal(reply.Metadata, back) {
 				t.Fatalf("%d bytes of metadata, %d of payload: came otherwise", n, m)
 			}
+			keep := reply.Metadata
 			reply.Release()
+			payload = payload[:min(m, 20<<10)]
+			reply, err = p.client.Call(t.Context(), &link.Request{Method: 1, Metadata: meta, Payload: payload})
+			if !isCode(err, wire.CodeApplication) || err.Error() != fmt.Sprintf("%x", payload) || !bytes.Equal(reply.Metadata, back) {
+				t.Fatalf("an error with %d bytes of metadata: got %d, %v", n, len(reply.Metadata), err)
+			}
+			if !bytes.Equal(keep, back) {
+				t.Fatalf("%d bytes of metadata were changed after the caller had them", n)
+			}
+		}
+	}
+}
+
+// Metadata of an answer that is over a limit is the error of that call alone.
+func TestTooMuchReplyMetadata(t *testing.T) {
+	for _, frame := range []int{4 << 10, 64 << 10} {
+		most := min(frame/2, wire.MaxMetadata)
+		p := newPair(t, func(_ context.Context, c *link.Incoming) error {
+			c.ReplyMetadata = make([]byte, most+int(c.Payload[0]))
+			if c.Method == 1 {
+				return errors.New("words")
+			}
+			return nil
+		}, func(c *config) { c.pipe.MaxFrame = frame })
+		for _, over := range []byte{1, 0} {
+			reply, err := p.client.Call(t.Context(), &link.Request{Payload: []byte{over}})
+			if over == 0 && (err != nil || len(reply.Metadata) != most) {
+				t.Errorf("frames of %d: the most: got %d bytes, %v", frame, len(reply.Metadata), err)
+			}
+			if over == 1 && (!isCode(err, wire.CodeResultTooLarge) || !strings.Contains(err.Error(), "of metadata, the limit is "+fmt.Sprint(most))) {
+				t.Errorf("frames of %d: a byte more: got %v", frame, err)
+			}
+			reply, err = p.client.Call(t.Context(), &link.Request{Method: 1, Payload: []byte{over}})
+			if !isCode(err, wire.CodeApplication) || len(reply.Metadata) != most*(1-int(over)) {
+				t.Errorf("frames of %d: an error: got %d bytes, %v", frame, len(reply.Metadata), err)
+			}
+		}
+	}
+}
+
+// textless is an error whose methods panic.
+type textless struct{}
+
+func (*textless) Error() string { panic("no text on purpose") }
+
+// What an error is goes beside its text, and whatever is done with an error is done as the handler: its panic is not the
+// server's.
+func TestIdentify(t *testing.T) {
+	p := newPair(t, func(_ context.Context, c *link.Incoming) error {
+		switch c.Method {
+		case 0:
+			return errors.New(string(c.Payload))
+		case 1:
+			return new(textless)
+		}
+		return wire.Errorf(wire.CodeNoMethod, "as it is")
+	}, func(c *config) {
+		c.server.Identify = func(err error) []wire.Identity {
+			if err.Error() == "panic" {
+				panic("on purpose")
+			}
+			return []wire.Identity{{Name: "its text", Value: []byte(err.Error())}}
+		}
+	})
+	for _, test := range []struct {
+		method uint16
+		text   string
+		code   wire.Code
+		value  string
+	}{
+		{0, "words", wire.CodeApplication, "words"},
+		{0, "panic", wire.CodePanic, ""},
+		{1, "", wire.CodePanic, ""},
+		{2, "", wire.CodeNoMethod, ""},
+	} {
+		_, err := call(t.Context(), p.client, test.method, []byte(test.text))
+		var e *wire.Error
+		if !errors.As(err, &e) || e.Code != test.code || len(e.Identities) != min(1, len(test.value)) {
+			t.Fatalf("method %d, %q: got %#v", test.method, test.text, err)
+		}
+		if test.value != "" && string(e.Identities[0].Value) != test.value {
+			t.Errorf("method %d, %q: got %+v", test.method, test.text, e.Identities)
 		}
 	}
 }

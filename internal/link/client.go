@@ -271,6 +271,9 @@ func (l *Client) await(ctx context.Context, c *call) (Reply, error) {
 	if err == nil {
 		m = *c.reply
 		c.reply.body, c.reply.lent = nil, nil
+		if len(m.metadata) > 0 {
+			c.reply.metadata = nil // it goes to the caller
+		}
 	} else {
 		l.dropReplyLocked(c)
 	}
@@ -353,7 +356,7 @@ func (l *Client) dropReplyLocked(c *call) {
 // result turns a message that ended a call to what the caller gets.
 func (l *Client) result(m *message) (Reply, error) {
 	if m.head.Kind != wire.KindError {
-		return Reply{Body: m.body, lent: m.lent, buffers: l.buffers}, nil
+		return Reply{Body: m.body, Metadata: m.metadata, lent: m.lent, buffers: l.buffers}, nil
 	}
 	e, err := wire.ParseError(wire.Code(m.head.Method), m.body)
 	m.release(l.buffers)
@@ -361,7 +364,7 @@ func (l *Client) result(m *message) (Reply, error) {
 		l.fail(err)
 		return Reply{}, maybeExecuted(err)
 	}
-	return Reply{}, e
+	return Reply{Metadata: m.metadata}, e
 }
 
 // silence lets no new calls begin, because a write failed, and returns why: this side may have ended the link before.

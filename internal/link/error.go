@@ -40,8 +40,11 @@ type TooLargeError struct {
 }
 
 func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("message too large: %d bytes of %s, the limit is %d (raise MaxMessage on the side that receives)",
-		e.Size, e.What, e.Limit)
+	mend := " (raise MaxMessage on the side that receives)"
+	if e.What == "metadata" {
+		mend = "" // the limit is the protocol's
+	}
+	return fmt.Sprintf("message too large: %d bytes of %s, the limit is %d%s", e.Size, e.What, e.Limit, mend)
 }
 
 // Is reports whether target is [ErrTooLarge].
@@ -54,16 +57,30 @@ func lost(cause error) error          { return fmt.Errorf("%w: %w", ErrLost, cau
 func notExecuted(cause error) error   { return fmt.Errorf("%w: %w", ErrNotExecuted, cause) }
 func maybeExecuted(cause error) error { return fmt.Errorf("%w: %w", ErrMaybeExecuted, cause) }
 
+// maxErrorText bounds the words of an error that crosses the wire, in bytes.
+const maxErrorText = 64 << 10
+
 // toWire turns what a handler returned into what crosses the wire.
-func toWire(err error) *wire.Error {
-	if e, ok := err.(*wire.Error); ok {
-		return e // and not one that err wraps: that would be the outcome of another call
+func (s *Server) toWire(err error) *wire.Error {
+	e, ok := err.(*wire.Error) // and not one that err wraps: that would be the outcome of another call
+	if !ok {
+		e = &wire.Error{Code: codeOf(err), Message: err.Error()}
+		if s.opt.Identify != nil {
+			e.Identities = s.opt.Identify(err)
+		}
 	}
+	if len(e.Message) > maxErrorText {
+		e = &wire.Error{Code: e.Code, Message: e.Message[:maxErrorText] + " …", Identities: e.Identities}
+	}
+	return e
+}
+
+func codeOf(err error) wire.Code {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return &wire.Error{Code: wire.CodeDeadline, Message: err.Error()}
+		return wire.CodeDeadline
 	case errors.Is(err, context.Canceled):
-		return &wire.Error{Code: wire.CodeCanceled, Message: err.Error()}
+		return wire.CodeCanceled
 	}
-	return &wire.Error{Code: wire.CodeApplication, Message: err.Error()}
+	return wire.CodeApplication
 }

@@ -10,8 +10,8 @@ import (
 // FlagCancellable; the lengths and the other flags are filled in here. It reports whether anything was handed to the
 // connection: after an error with begun == false the peer has seen nothing of the message.
 func send(c Conn, stop Stop, h *wire.Header, metadata, payload []byte) (begun bool, err error) {
-	if most := min(c.MaxFrame()/2, wire.MaxMetadata); len(metadata) > most {
-		return false, &TooLargeError{What: "metadata", Size: len(metadata), Limit: most}
+	if err := checkMetadata(c, metadata); err != nil {
+		return false, err
 	}
 	h.Total = uint32(len(payload))
 	h.Metadata = uint32(len(metadata))
@@ -21,6 +21,17 @@ func send(c Conn, stop Stop, h *wire.Header, metadata, payload []byte) (begun bo
 		return err == nil, err
 	}
 	return sendPieces(c, stop, h, metadata, payload)
+}
+
+// checkMetadata reports whether metadata fits in one frame of c, with room for something else.
+func checkMetadata(c Conn, metadata []byte) error {
+	if len(metadata) == 0 {
+		return nil
+	}
+	if most := min(c.MaxFrame()/2, wire.MaxMetadata); len(metadata) > most {
+		return &TooLargeError{What: "metadata", Size: len(metadata), Limit: most}
+	}
+	return nil
 }
 
 // sendPieces is send for a message longer than a frame. Other messages travel between its pieces.

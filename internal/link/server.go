@@ -25,6 +25,10 @@ type Incoming struct {
 	Payload  []byte // lent: the arguments
 	Reply    []byte // the results, set by the handler: memory of its own that stays unchanged until Handle's caller has sent it, or part of Payload, or what Keep was given
 
+	// ReplyMetadata goes beside the results, or beside the error. It is set by the handler, to memory as that of Reply;
+	// in place of results with more than wire.MaxMetadata bytes of it an error is sent.
+	ReplyMetadata []byte
+
 	buffers *Buffers
 	out     *buffer
 }

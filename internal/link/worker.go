@@ -259,7 +259,9 @@ func (s *Server) invoke(w *worker) (err error) {
 	if w.own != nil {
 		ctx = w.own
 	}
-	err = s.handler.Handle(ctx, c)
+	if err = s.handler.Handle(ctx, c); err != nil {
+		err = s.toWire(err) // here, because it may panic too
+	}
 	returned = true
 	return err
 }
@@ -281,22 +283,21 @@ func (s *Server) reply(w *worker, err error) {
 	if w.request.head.Kind == wire.KindPing {
 		w.head.Kind = wire.KindPong
 	}
-	if err == nil && len(c.Reply) > s.opt.PeerMaxMessage {
-		err = wire.Errorf(wire.CodeResultTooLarge, "%v",
-			&TooLargeError{What: "results", Size: len(c.Reply), Limit: s.opt.PeerMaxMessage})
+	if err == nil {
+		err = s.checkAnswer(c)
 	}
 	payload := c.Reply
 	if err != nil {
-		e := toWire(err)
-		if len(e.Message) > maxErrorText {
-			e = &wire.Error{Code: e.Code, Message: e.Message[:maxErrorText] + " …"}
-		}
+		e := s.toWire(err)
 		w.head.Kind, w.head.Method = wire.KindError, uint16(e.Code)
 		payload = wire.AppendError(nil, e)
+		if checkMetadata(s.conn, c.ReplyMetadata) != nil {
+			c.ReplyMetadata = nil // the error is what counts
+		}
 	}
 	var stop Stop
 	if w.own != nil {
-		long := len(payload) > s.conn.MaxFrame()
+		long := len(c.ReplyMetadata)+len(payload) > s.conn.MaxFrame()
 		if !s.returned(w.own, long) {
 			return
 		}
@@ -305,13 +306,22 @@ func (s *Server) reply(w *worker, err error) {
 			defer s.untrack(w.own)
 		}
 	}
-	if _, err = send(s.conn, stop, &w.head, nil, payload); err != nil && !errors.Is(err, ErrInterrupted) {
+	if _, err = send(s.conn, stop, &w.head, c.ReplyMetadata, payload); err != nil && !errors.Is(err, ErrInterrupted) {
 		s.fail(err)
 	}
 }
 
-// maxErrorText bounds the words of an error that crosses the wire, in bytes.
-const maxErrorText = 64 << 10
+// checkAnswer reports what of an answer is over a limit, as the error to be sent in its place.
+func (s *Server) checkAnswer(c *Incoming) error {
+	if len(c.Reply) > s.opt.PeerMaxMessage {
+		return wire.Errorf(wire.CodeResultTooLarge, "%v",
+			&TooLargeError{What: "results", Size: len(c.Reply), Limit: s.opt.PeerMaxMessage})
+	}
+	if err := checkMetadata(s.conn, c.ReplyMetadata); err != nil {
+		return wire.Errorf(wire.CodeResultTooLarge, "%v", err)
+	}
+	return nil
+}
 
 // crew counts the workers of a link. It is a WaitGroup that one may join while others wait for it to be empty.
 type crew struct {

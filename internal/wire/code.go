@@ -41,19 +41,6 @@ func (c Code) String() string {
 // Executed reports whether a call that failed with c had reached its handler.
 func (c Code) Executed() bool { return c >= CodeApplication }
 
-// Error is a failure as it crosses the wire: a code and the words for a person.
-type Error struct {
-	Code    Code
-	Message string
-}
-
-func (e *Error) Error() string { return e.Message }
-
-// Errorf returns an Error with a formatted message.
-func Errorf(code Code, format string, args ...any) *Error {
-	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
-}
-
 // ProtocolError is what a peer did that the protocol does not allow. It ends the link.
 type ProtocolError struct{ Reason string }
 

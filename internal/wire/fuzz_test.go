@@ -95,13 +95,49 @@ func FuzzWelcome(f *testing.F) {
 
 func FuzzError(f *testing.F) {
 	f.Add(uint16(wire.CodePanic), wire.AppendError(nil, wire.Errorf(0, "words")))
+	f.Add(uint16(wire.CodeApplication), wire.AppendError(nil, sampleError()))
 	f.Add(uint16(0), []byte{})
 	f.Add(uint16(1), []byte{0xff, 0xff, 0xff, 0x7f, 'x'})
+	f.Add(uint16(1), []byte{0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, code uint16, b []byte) {
 		parse := func(b []byte) (*wire.Error, error) { return wire.ParseError(wire.Code(code), b) }
 		e := roundTrip(t, b, parse, func(e *wire.Error) []byte { return wire.AppendError(nil, e) })
-		if e != nil && (e.Code != wire.Code(code) || len(e.Message) > len(b)) {
+		if e == nil {
+			return
+		}
+		if e.Code != wire.Code(code) || len(e.Message) > len(b) || len(e.Identities) > wire.MaxIdentities {
 			t.Fatalf("%+v", e)
+		}
+		size, deepest := 0, uint32(0)
+		for _, one := range e.Identities {
+			size += 12 + len(one.Name) + len(one.Value)
+			if one.Name == "" || len(one.Name) > wire.MaxIdentityName || one.Depth > deepest {
+				t.Fatalf("%+v", e)
+			}
+			deepest = one.Depth + 1
+		}
+		if size > wire.MaxIdentityBytes {
+			t.Fatalf("%d bytes of identities", size)
+		}
+	})
+}
+
+// FuzzMetadata: what is taken is the one encoding of its pairs.
+func FuzzMetadata(f *testing.F) {
+	f.Add(wire.AppendMetadata(nil, sampleMetadata()))
+	f.Add(wire.AppendMetadata(nil, nil))
+	f.Add([]byte{})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m := roundTrip(t, b, func(b []byte) (*map[string]string, error) {
+			m, err := wire.ParseMetadata(b)
+			if err != nil {
+				return nil, err
+			}
+			return &m, nil
+		}, func(m *map[string]string) []byte { return wire.AppendMetadata(nil, *m) })
+		if m != nil && (!bytes.Equal(wire.AppendMetadata(nil, *m), b) || wire.MetadataSize(*m) != len(b)) {
+			t.Fatalf("%x became %q", b, *m)
 		}
 	})
 }

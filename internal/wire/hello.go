@@ -129,16 +129,3 @@ func ParseWelcome(b []byte) (*Welcome, error) {
 	}
 	return m, nil
 }
-
-// AppendError appends the payload of an error or refuse frame; the code goes in the header's Method.
-func AppendError(b []byte, e *Error) []byte { return appendString(b, e.Message) }
-
-// ParseError reads the payload of an error or refuse frame.
-func ParseError(code Code, b []byte) (*Error, error) {
-	r := reader{b: b, what: "error"}
-	e := &Error{Code: code, Message: r.string()}
-	if r.err != nil {
-		return nil, r.err
-	}
-	return e, nil
-}

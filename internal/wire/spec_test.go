@@ -72,6 +72,9 @@ func TestSpecLimits(t *testing.T) {
 		{"header size", num(HeaderSize)},
 		{"frame payload", num(MaxFramePayload)},
 		{"metadata", num(MaxMetadata)},
+		{"identities", num(MaxIdentities)},
+		{"identity name", num(MaxIdentityName)},
+		{"identity bytes", num(MaxIdentityBytes)},
 		{"handshake", num(MaxHandshake)},
 		{"methods", num(MaxMethods)},
 	})
@@ -111,6 +114,24 @@ func TestSpecHandshake(t *testing.T) {
 	}
 }
 
+// Metadata and errors are encoded field by field in the order of the tables too.
+func TestSpecMetadataAndErrors(t *testing.T) {
+	tables := spectest.Tables(t, "../..")
+	pair, identity := tables["and for each pair"], tables["and for each identity"]
+	b := fromTable(t, tables["had: a caller that wants that of the answer, and has no pairs to send, sends a block of no pairs."])
+	if b = append(b, fromTable(t, pair)...); string(b) != string(AppendMetadata(nil, map[string]string{"1": "2"})) {
+		t.Errorf("AppendMetadata: got % x, the table makes % x", AppendMetadata(nil, map[string]string{"1": "2"}), b)
+	}
+	payload := tables["The payload of an error and of a refuse"]
+	b = append(fromTable(t, payload[:1]), 1, 0, 0, 0)
+	b = append(b, fromTable(t, identity)...)
+	clear(b[9:13]) // the depth of the first is 0
+	want := AppendError(nil, &Error{Message: "1", Identities: []Identity{{Name: "2", Value: []byte("3")}}})
+	if string(b) != string(want) || payload[1][0] != "identities" {
+		t.Errorf("AppendError: got % x, the table makes % x", want, b)
+	}
+}
+
 // fromTable encodes a message by the rows of its table; each field holds the number of its row.
 func fromTable(t *testing.T, rows [][]string) (b []byte) {
 	t.Helper()
@@ -130,7 +151,7 @@ func fromTable(t *testing.T, rows [][]string) (b []byte) {
 			b = appendUint32(b, uint32(n))
 		case typ == "uint64":
 			b = appendUint64(b, uint64(n))
-		case typ == "string":
+		case typ == "string" || typ == "bytes":
 			b = appendString(b, num(n))
 		default:
 			t.Fatalf("field %q has type %q", field, typ)
