@@ -33,7 +33,7 @@ func (c *Client) do(ctx context.Context, method string, idempotent bool, try fun
 		err = c.retry(ctx, method, idempotent, s, err, try)
 	}
 	if err != nil {
-		return callError(method, err)
+		return c.dialer.known.callError(method, err)
 	}
 	return nil
 }

@@ -146,8 +146,13 @@ func (c *Client) callUntyped(ctx context.Context, s *session, first bool, method
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotExecuted, err)
 	}
-	reply, err := c.send(ctx, s, first, false, &link.Request{Method: number, Payload: payload})
-	if err != nil {
+	r := link.Request{Method: number, Payload: payload}
+	about := scopeOf(ctx)
+	if err := about.attach(&r); err != nil {
+		return err
+	}
+	reply, err := c.send(ctx, s, first, false, &r)
+	if err = about.collect(&reply, err); err != nil {
 		return err
 	}
 	defer reply.Release()

@@ -26,6 +26,10 @@ type Dialer struct {
 	// Codecs are codecs of the user's own, beside the built-in ones.
 	Codecs []codec.Codec
 
+	// Errors are the errors that the client tells apart when methods return them, beside those that are always known; see
+	// [KnownError].
+	Errors []KnownError
+
 	// Dir is the runtime directory; see [Server.Dir].
 	Dir string
 
@@ -50,7 +54,9 @@ type Dialer struct {
 	// Nothing is logged by default.
 	Logger *zerolog.Logger
 
-	spin *spin.Group // of the copy that a client has: for all its links
+	// Of the copy that a client has.
+	spin  *spin.Group // for all its links
+	known *knownErrors
 }
 
 // target is the service that a client wants.
@@ -109,6 +115,11 @@ func (d *Dialer) withDefaults() (*Dialer, error) {
 	if int64(v.MaxMessage) > 1<<32-1 || v.MaxInFlight > link.MaxMaxInFlight {
 		return nil, fmt.Errorf("Dialer: MaxMessage is at most 4 GiB - 1 and MaxInFlight at most %d", link.MaxMaxInFlight)
 	}
+	known, err := newKnownErrors(v.Errors, v.Codecs)
+	if err != nil {
+		return nil, fmt.Errorf("Dialer.Errors: %w", err)
+	}
+	v.known = known
 	v.Timeout = orDefault(v.Timeout, 5*time.Second)
 	v.spin = spin.NewGroup(spin.CPUs())
 	v.MaxMessage = orDefault(v.MaxMessage, link.DefaultMaxMessage)

@@ -51,13 +51,16 @@ const (
 	CodeResultTooLarge = wire.CodeResultTooLarge // the results are over the client's limit
 )
 
-// Error is what the server answered to a call that failed there. A method that returned an error is CodeApplication with
-// the error's text. errors.Is matches context.Canceled and context.DeadlineExceeded by the code, ErrTooLarge, and
-// ErrNotExecuted where the code says that the method was not entered.
+// Error is what the server answered to a call that failed there; every such error is, or wraps, one, and no other is. A
+// method that returned an error is CodeApplication with the error's text. errors.Is and errors.As find those errors that
+// the method's error was or wrapped and that both sides know, see [KnownError]. errors.Is also matches ErrTooLarge, and
+// ErrNotExecuted where the code says that the method was not entered: whatever the method's error wrapped, it was executed.
 type Error struct {
 	Method  string // the method that was called
 	Code    Code
 	Message string
+
+	known []error // what the method's error was or wrapped
 }
 
 // Error returns the server's words, as a method's own error reads for a caller in the same process; codes other than
@@ -68,6 +71,9 @@ func (e *Error) Error() string {
 	}
 	return fmt.Sprintf("hotline: %s: %s", e.Method, e.Message)
 }
+
+// Unwrap returns the errors that both sides know, of those that the method's error was or wrapped.
+func (e *Error) Unwrap() []error { return e.known }
 
 // Is implements what errors.Is needs; see [Error].
 func (e *Error) Is(target error) bool {
@@ -84,11 +90,11 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// callError gives an error of the engine the name of the method.
-func callError(method string, err error) error {
+// callError gives an error of the engine the name of the method, and the errors that k knows.
+func (k *knownErrors) callError(method string, err error) error {
 	var remote *wire.Error
 	if errors.As(err, &remote) {
-		return &Error{Method: method, Code: remote.Code, Message: remote.Message}
+		return &Error{Method: method, Code: remote.Code, Message: remote.Message, known: k.rebuild(remote.Identities)}
 	}
 	return fmt.Errorf("hotline: %s: %w", method, err)
 }

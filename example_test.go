@@ -40,13 +40,13 @@ type adderClient struct {
 func serveAdder() (dir string, stop func()) { return serveExample(new(adderServer), "adder") }
 
 // serveExample serves a service in this process, in a runtime directory of its own, until stop is called.
-func serveExample(service any, name string) (dir string, stop func()) {
+func serveExample(service any, name string, known ...hotline.KnownError) (dir string, stop func()) {
 	dir, err := os.MkdirTemp("", "hl")
 	if err != nil {
 		log.Fatal(err)
 	}
 	quiet := zerolog.Nop()
-	srv := &hotline.Server{Dir: dir, Logger: &quiet}
+	srv := &hotline.Server{Dir: dir, Logger: &quiet, Errors: known}
 	if err := srv.Register(service); err != nil {
 		log.Fatal(err)
 	}

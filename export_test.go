@@ -71,3 +71,11 @@ func Links(c *Client) int {
 	defer c.pool.mu.Unlock()
 	return len(c.pool.members)
 }
+
+// BuiltinErrors returns the names of the errors that are always known.
+func BuiltinErrors() (names []string) {
+	for _, e := range builtinErrors() {
+		names = append(names, e.name)
+	}
+	return append(names, pathErrors().name)
+}

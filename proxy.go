@@ -21,14 +21,18 @@ func (b *binding) proxy(c *Client) reflect.Value {
 // call sends a request and waits for the reply, on another link where the first one does not do.
 func (b *binding) call(ctx context.Context, c *Client, payload []byte, fresh bool) (link.Reply, error) {
 	r := link.Request{Timeout: b.tags.timeout, Payload: payload, Fresh: fresh}
+	about := scopeOf(ctx)
+	if err := about.attach(&r); err != nil {
+		return link.Reply{}, c.dialer.known.callError(b.name, err)
+	}
 	s := c.pool.hot.Load()
 	r.Method = s.numbers[b.index]
 	reply, err := c.send(ctx, s, true, b.tags.oneway, &r)
 	if err != nil && again(err, b.tags.idempotent) {
 		reply, err = b.callAgain(ctx, c, r, s, err)
 	}
-	if err != nil {
-		return reply, callError(b.name, err)
+	if err = about.collect(&reply, err); err != nil {
+		return reply, c.dialer.known.callError(b.name, err)
 	}
 	return reply, nil
 }

@@ -39,6 +39,10 @@ type Server struct {
 	// Codecs are codecs of the user's own, beside the built-in ones.
 	Codecs []codec.Codec
 
+	// Errors are the errors that clients can tell apart when methods return them, beside those that are always known; see
+	// [KnownError].
+	Errors []KnownError
+
 	// Docs gives methods, by "Type.Method", the doc comments that `hotline describe` shows.
 	Docs map[string]string
 
@@ -69,6 +73,7 @@ type Server struct {
 	mu       sync.Mutex
 	services []*service
 	serving  bool
+	known    *knownErrors    // from Errors, when Serve has begun
 	hosts    []*host         // while they take connections
 	stop     chan struct{}   // closed to end Serve
 	stopCtx  context.Context // bounds the draining when Shutdown or Close asked for the end
@@ -199,6 +204,11 @@ func (s *Server) begin() error {
 	case int64(s.MaxMessage) > 1<<32-1 || s.MaxInFlight > link.MaxMaxInFlight:
 		return fmt.Errorf("hotline: MaxMessage is at most 4 GiB - 1 and MaxInFlight at most %d", link.MaxMaxInFlight)
 	}
+	known, err := newKnownErrors(s.Errors, s.Codecs)
+	if err != nil {
+		return fmt.Errorf("hotline: Server.Errors: %w", err)
+	}
+	s.known = known
 	s.MaxMessage = orDefault(s.MaxMessage, link.DefaultMaxMessage)
 	s.MaxInFlight = orDefault(s.MaxInFlight, link.DefaultMaxInFlight)
 	s.HandshakeTimeout = orDefault(s.HandshakeTimeout, 10*time.Second)
@@ -223,7 +233,7 @@ func (s *Server) open(ctx context.Context, w *worker.Settings) ([]*host, error) 
 	if err != nil {
 		return nil, fmt.Errorf("hotline: %w", err)
 	}
-	shared := &link.Options{Sentry: new(link.Sentry), Buffers: new(link.Buffers)}
+	shared := &link.Options{Sentry: new(link.Sentry), Buffers: new(link.Buffers), Identify: s.known.identify}
 	spinning := spin.NewGroup(spin.CPUs())
 	var hosts []*host
 	for _, v := range s.services {

@@ -198,6 +198,9 @@ func (h *linkHandler) Handle(ctx context.Context, c *link.Incoming) error {
 		return wire.Errorf(wire.CodeNotAllowed, "codec %s is for trusted peers and refused over %s: use shm:// or unix://, another codec, "+
 			"or set tcp_allow_insecure_serialisation in the ini (Server.TCPAllowInsecureSerialisation)", m.wire.Codec, h.via)
 	}
+	if len(c.Metadata) > 0 {
+		return m.invokeWithMetadata(ctx, c)
+	}
 	return m.invoke(ctx, c)
 }
 
