@@ -1,6 +1,7 @@
 package transporttest
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"os"
@@ -18,6 +19,8 @@ const (
 	methodEcho   = 0 // returns its argument
 	methodWait   = 1 // returns when its context ends, with its error
 	methodCount  = 3 // counts itself, and returns its argument
+	methodLong   = 4 // returns longReply bytes
+	methodFail   = 5 // returns an error whose identity is its argument
 	methodCounts = 2 // returns how many calls of methodWait have begun, and how many have ended
 )
 
@@ -31,8 +34,15 @@ type counts struct{ begun, cancelled uint64 }
 func (s *service) Handle(ctx context.Context, c *link.Incoming) error {
 	switch c.Method {
 	case methodEcho:
-		c.Reply = c.Payload
+		c.Reply, c.ReplyMetadata = c.Payload, bytes.Clone(c.Metadata)
 		return nil
+	case methodLong:
+		c.Reply = make([]byte, longReply)
+		return nil
+	case methodFail:
+		c.ReplyMetadata = bytes.Clone(c.Metadata)
+		return &wire.Error{Code: wire.CodeApplication, Message: "as asked",
+			Identities: []wire.Identity{{Name: "argument", Value: bytes.Clone(c.Payload)}, {Depth: 1, Name: "within", Value: []byte{}}}}
 	case methodCount:
 		s.counted.Add(1)
 		c.Reply = c.Payload

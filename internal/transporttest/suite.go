@@ -56,7 +56,10 @@ func Run(t *testing.T, transport Transport) {
 			t.Run("sizes", func(t *testing.T) { testSizes(t, m.meet(t, transport), transport.Sizes) })
 			t.Run("large", func(t *testing.T) { testLarge(t, m.meet(t, transport)) })
 			t.Run("callers", func(t *testing.T) { testCallers(t, m.meet(t, transport)) })
+			t.Run("metadata", func(t *testing.T) { testMetadata(t, m.meet(t, transport)) })
+			t.Run("errors", func(t *testing.T) { testErrors(t, m.meet(t, transport)) })
 			t.Run("cancel", func(t *testing.T) { testCancel(t, m.meet(t, transport)) })
+			t.Run("cancel before it is sent", func(t *testing.T) { testCancelBefore(t, m.meet(t, transport)) })
 			t.Run("deadline", func(t *testing.T) { testDeadline(t, m.meet(t, transport)) })
 			for _, phase := range phases {
 				t.Run("client closes "+phase.name, func(t *testing.T) { testClose(t, m.meet(t, transport), phase, true) })
@@ -64,6 +67,9 @@ func Run(t *testing.T, transport Transport) {
 			}
 		})
 	}
+	t.Run("cancel in the queue", func(t *testing.T) { testCancelQueued(t, transport) })
+	t.Run("cancel within a request", func(t *testing.T) { testCancelRequest(t, transport) })
+	t.Run("cancel within a reply", func(t *testing.T) { testCancelReply(t, transport) })
 	t.Run("closed before the handshake", func(t *testing.T) { testBeforeHandshake(t, transport) })
 	t.Run("closed in the handshake", func(t *testing.T) { testFirstWait(t, transport) })
 	t.Run("stalled handshake", func(t *testing.T) { testStalled(t, transport) })
@@ -199,17 +205,6 @@ func testCallers(t *testing.T, p *pairing) {
 		})
 	}
 	wg.Wait()
-}
-
-func testCancel(t *testing.T, p *pairing) {
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := p.start(ctx, methodWait)
-	p.waitFor(t, "the handler to begin", func(c counts) bool { return c.begun == 1 })
-	cancel()
-	if err := <-ended; !errors.Is(err, context.Canceled) || !errors.Is(err, link.ErrMaybeExecuted) {
-		t.Errorf("got %v, want context.Canceled and ErrMaybeExecuted", err)
-	}
-	p.waitFor(t, "the handler's context to end", func(c counts) bool { return c.cancelled == 1 })
 }
 
 func testDeadline(t *testing.T, p *pairing) {
