@@ -48,6 +48,22 @@ func BenchmarkRaw16(b *testing.B) {
 	})
 }
 
+// BenchmarkMetadata is BenchmarkRaw16 with a trace and a tenant beside each call: what a call pays that uses metadata.
+func BenchmarkMetadata(b *testing.B) {
+	dir, _ := startPeer(b)
+	for _, address := range []string{"shm://", "unix://"} {
+		b.Run(address, func(b *testing.B) {
+			c, data := connectEcho(b, dir, address), make([]byte, 16)
+			ctx := hotline.WithMetadata(context.Background(), "tenant", "acme")
+			ctx = hotline.WithMetadata(ctx, "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+			measure(b, func() error {
+				_, err := c.EchoRaw(ctx, data)
+				return err
+			})
+		})
+	}
+}
+
 // BenchmarkRaw is the raw echo between two processes by size, with one caller.
 func BenchmarkRaw(b *testing.B) {
 	dir, _ := startPeer(b)
