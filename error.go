@@ -51,8 +51,8 @@ const (
 	CodeResultTooLarge = wire.CodeResultTooLarge // the results are over the client's limit
 )
 
-// Error is what the server answered to a call that failed there; every such error is, or wraps, one, and no other is. A
-// method that returned an error is CodeApplication with the error's text. errors.Is and errors.As find those errors that
+// Error is what the server answered to a call that failed there; errors that arose on this side are none. A method that
+// returned an error is CodeApplication with the error's text. errors.Is and errors.As find those errors that
 // the method's error was or wrapped and that both sides know, see [KnownError]. errors.Is also matches ErrTooLarge, and
 // ErrNotExecuted where the code says that the method was not entered: whatever the method's error wrapped, it was executed.
 type Error struct {
