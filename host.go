@@ -34,7 +34,7 @@ type host struct {
 
 	mu       sync.Mutex
 	links    map[*link.Server]struct{} // guarded by mu
-	draining bool                      // guarded by mu
+	draining context.Context           // guarded by mu: nil before drain, whose context it is
 }
 
 // listener is what the transports' listeners have in common.
@@ -243,11 +243,11 @@ func (h *host) greet(conn link.Conn) {
 	}
 	h.mu.Lock()
 	h.links[l] = struct{}{}
-	late := h.draining
+	draining := h.draining
 	h.mu.Unlock()
 	close(added)
-	if late {
-		l.Close()
+	if draining != nil { // drain has not seen this link; its client was welcome, and is to be told
+		_ = l.Shutdown(draining)
 	}
 }
 
@@ -256,7 +256,7 @@ func (h *host) drain(ctx context.Context) error {
 	err := h.entry.Update(registry.Draining, h.addresses())
 	h.closeListeners()
 	h.mu.Lock()
-	h.draining = true
+	h.draining = ctx
 	var links []*link.Server
 	for l := range h.links {
 		links = append(links, l)

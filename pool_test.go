@@ -282,7 +282,12 @@ func TestCloseEndsTheWaitForAnInstance(t *testing.T) {
 			failed <- err
 		}()
 	}
-	waitFor(t, "callers that wait", func() bool { return hotline.Waiting(c.Client()) })
+	waitFor(t, "callers that wait", func() bool {
+		if len(failed) > 0 {
+			t.Fatalf("Who: %v", <-failed)
+		}
+		return hotline.Waiting(c.Client())
+	})
 	c.Close()
 	for range 2 {
 		if err := <-failed; !errors.Is(err, hotline.ErrNotExecuted) || errors.Is(err, hotline.ErrMaybeExecuted) {
