@@ -21,7 +21,7 @@ var conformance = transporttest.Transport{
 	Dial: func(ctx context.Context, address string) (link.Conn, error) {
 		return shm.Dial(ctx, strings.TrimPrefix(address, "shm://"), nil)
 	},
-	Sizes: []int{shm.DefaultRingSize - 1, shm.DefaultRingSize, shm.DefaultRingSize + 1},
+	Sizes: []int{32<<10 - 1, 32 << 10, 32<<10 + 1, shm.DefaultRingSize - 1, shm.DefaultRingSize, shm.DefaultRingSize + 1},
 }
 
 // acceptor returns the interface that the suite wants.

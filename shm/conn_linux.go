@@ -112,7 +112,7 @@ func newConn(path string, p parts, s settings, agree func(in, out *window) error
 	if err := agree(inWindow, outWindow); err != nil {
 		return nil, err
 	}
-	c.in.win, c.out.win = inWindow, outWindow
+	c.in.win, c.out.sink = inWindow, newSink(outWindow, lapSize)
 	c.out.spin = spin.NewWaiter(s.spin, s.maxSpin)
 
 	c.bell = newBell(take(p.fds, outBell))
@@ -190,7 +190,7 @@ func (c *Conn) Interrupt() {
 	}
 }
 
-// MaxFrame is a quarter of the ring less a header, at most [wire.MaxFramePayload] less a header.
+// MaxFrame is 32 KiB, or a quarter of a small ring less a header.
 func (c *Conn) MaxFrame() int { return c.out.win.maxFrame() }
 
 // Trusted reports whether the peer's process was of this user or root when it met us.
@@ -291,6 +291,7 @@ func (c *Conn) end(cause error, bit uint32) {
 // turns into zeros, and they look at the state before they believe anything.
 func (c *Conn) release() {
 	_ = c.sock.Close()
+	c.stopShrinking()
 	if c.bed != nil {
 		c.bed.close()
 	}

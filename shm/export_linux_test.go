@@ -18,6 +18,25 @@ func (c *Conn) Words() (in, out *header) { return c.in.win.header, c.out.win.hea
 // Memory returns the bytes of both rings, in and out.
 func (c *Conn) Memory() (in, out []byte) { return c.in.win.data, c.out.win.data }
 
+// Shrink does what the timer does.
+func (c *Conn) Shrink() { c.shrink() }
+
+// Shrinking reports whether the timer is set.
+func (c *Conn) Shrinking() bool {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.out.shrinker.set
+}
+
+// Mapped returns all of the memory in which we write.
+func (c *Conn) Mapped() []byte { return c.maps[1].mem }
+
+// RewindMark sends the reader to the ring's front.
+const RewindMark = rewindMark
+
+// LapSize is what a ring keeps of its memory.
+const LapSize = lapSize
+
 // Addresses returns where the windows are mapped.
 func (c *Conn) Addresses() (in, out uintptr) { return uintptr(c.maps[0].base), uintptr(c.maps[1].base) }
 

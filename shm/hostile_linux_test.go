@@ -1,6 +1,7 @@
 package shm_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -87,7 +88,7 @@ func scribble(conn *shm.Conn, seed uint64) {
 		if random.IntN(2) == 0 {
 			n &^= 63
 		}
-		switch random.IntN(int(8 + seed%8)) { // some seeds are mostly about the rings
+		switch random.IntN(int(9 + seed%8)) { // some seeds are mostly about the rings
 		case 0:
 			out.SetTail(n)
 		case 1:
@@ -103,6 +104,8 @@ func scribble(conn *shm.Conn, seed uint64) {
 		case 5:
 			in.SetHead(in.Head() + n%8*64)
 		case 6:
+			binary.LittleEndian.PutUint64(outRing[random.IntN(len(outRing)/64)*64:], shm.RewindMark)
+		case 7:
 			_ = conn.Write(giveUp, call(n, len(p)), nil, p)
 		default:
 			ring := outRing
@@ -130,7 +133,13 @@ func TestHostileWords(t *testing.T) {
 		"a tail within a line":   func(c *shm.Conn) { _, out := c.Words(); out.SetTail(1) },
 		"a tail without a frame": func(c *shm.Conn) { _, out := c.Words(); out.SetTail(64) },
 		"a tail that went back":  func(c *shm.Conn) { _, out := c.Words(); out.SetTail(^uint64(63)) },
-		"half a frame":           func(c *shm.Conn) { _, out := c.Words(); _, ring := c.Memory(); call(1, 100).Put(ring); out.SetTail(64) },
+		"a rewind that nothing follows": func(c *shm.Conn) {
+			_, out := c.Words()
+			_, ring := c.Memory()
+			binary.LittleEndian.PutUint64(ring, shm.RewindMark)
+			out.SetTail(uint64(len(ring)))
+		},
+		"half a frame": func(c *shm.Conn) { _, out := c.Words(); _, ring := c.Memory(); call(1, 100).Put(ring); out.SetTail(64) },
 	} {
 		server, hostile := pair(t, nil)
 		spoil(hostile)

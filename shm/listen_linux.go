@@ -61,9 +61,6 @@ func listenFor(path string, opts *Options, stream bool) (*Listener, error) {
 	s.stream = stream
 	if s.ringSize == 0 {
 		s.ringSize = DefaultRingSize
-		if stream {
-			s.ringSize = DefaultStreamRingSize
-		}
 	}
 	if s.allowUID == nil && s.mode&^0o600 == 0 {
 		s.allowUID = trusted

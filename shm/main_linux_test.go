@@ -68,6 +68,11 @@ func play(role, path string) error {
 			return err
 		}
 		return nil
+	case "shrinking echo": // the same of everything, from a ring whose memory is given back all the time
+		if err := shrinkingEcho(conn); err != io.EOF {
+			return err
+		}
+		return nil
 	case "echo": // send everything back
 		if err := echo(conn); err != io.EOF {
 			return err

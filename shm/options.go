@@ -12,13 +12,9 @@ import (
 // The bounds of a ring, in bytes.
 const (
 	MinRingSize     = 64 << 10
-	DefaultRingSize = 256 << 10
+	DefaultRingSize = 1 << 20
 	MaxRingSize     = 64 << 20
 )
-
-// DefaultStreamRingSize is the size of the rings of a [Stream] in bytes. Whoever moves bytes in bulk is faster the more
-// he can be ahead: with 256 KiB it was two thirds of what it is with 1 MiB, and 2 MiB brought nothing more.
-const DefaultStreamRingSize = 1 << 20
 
 // DefaultHandshakeTimeout is how long the two ends of a new connection have to come to terms.
 const DefaultHandshakeTimeout = 5 * time.Second
@@ -26,10 +22,10 @@ const DefaultHandshakeTimeout = 5 * time.Second
 // Options of [Listen] and [Dial], [ListenStream] and [DialStream]. Nil and the zero value mean the defaults. They are
 // read once and not kept.
 type Options struct {
-	// RingSize is the size of each direction's ring in bytes, a power of two from MinRingSize to MaxRingSize. A
-	// listener grants at most its own; a client asks for its own, or with 0 for what the listener has.
-	// Zero is DefaultRingSize for a listener, DefaultStreamRingSize for one of streams. The memory is used as traffic
-	// touches it, not before.
+	// RingSize is how large each direction's ring may become, in bytes: a power of two from MinRingSize to MaxRingSize. A
+	// listener grants at most its own; a client asks for its own, or with 0 for what the listener has, where it is
+	// DefaultRingSize. A ring takes memory as its traffic needs it: the first 64 KiB when they are used, more when the
+	// reader is behind; what is behind twice that is given back when it was not needed for a second or two.
 	RingSize int
 
 	// Mode is the permission of the listener's socket file; zero is 0600. Widening it lets other users connect.

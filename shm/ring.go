@@ -1,12 +1,26 @@
 package shm
 
 import (
+	"encoding/binary"
+
 	"hotline/internal/wire"
 )
 
 // frameAlign is where frames start in a ring: on a cache line, so that a header is never split by the ring's end, and a
 // small call is one line.
 const frameAlign = 64
+
+// longestFrame is the most payload that a frame may have, whatever the ring's size. The reader copies one piece of a long message
+// while the writer copies the next, both in the CPU's cache; and what a call may have of metadata fits half of it.
+const longestFrame = 2 * wire.MaxMetadata
+
+// lapSize is how far a writer goes into the ring before it begins at its front again, if the reader has kept up. So a
+// ring takes no more memory, and no more of a CPU's cache, than its traffic needs, however large it may become.
+const lapSize = 64 << 10
+
+// rewindMark stands where a frame's header would begin, and says that the rest of the ring is left out: a frame follows
+// at the ring's front. As a header it would be of kind 255, which no frame has.
+const rewindMark = 0xff << 32
 
 // window is one direction's memory: a header and a ring. It is shared with the peer.
 type window struct {
@@ -32,11 +46,12 @@ func (w *window) check() error {
 	return nil
 }
 
-// maxFrame is the most payload that a frame in w may have: a quarter of the ring with its header, so that the
+// maxFrame is the most payload that a frame in w may have: with its header a quarter of the ring at most, so that the
 // writer can go on while the reader copies.
-func (w *window) maxFrame() int {
-	return int(min(w.size/4, wire.MaxFramePayload)) - wire.HeaderSize
-}
+func (w *window) maxFrame() int { return int(min(w.size/4-wire.HeaderSize, longestFrame)) }
+
+// offset is where a position lies in the ring.
+func (w *window) offset(position uint64) uint64 { return position & (w.size - 1) }
 
 // frameSpan is what a frame with n bytes of payload takes up in a ring.
 func frameSpan(n int) uint64 {
@@ -44,39 +59,109 @@ func frameSpan(n int) uint64 {
 }
 
 // sink is the writing end of a ring. Its user holds a lock.
+//
+// It uses as much of the ring as it needs. At rest it goes one short lap after another, each from the ring's front. It goes
+// on beyond the lap when the reader is behind, and its laps get longer when it has to wait for room, up to the whole ring.
 type sink struct {
-	win  *window
-	tail uint64 // bytes ever published: the word in memory is only written from here
-	head uint64 // what the reader had taken when we last looked, checked
+	win    *window
+	tail   uint64 // bytes ever published: the word in memory is only written from here
+	head   uint64 // what the reader had taken when we last looked, checked
+	skip   uint64 // bytes that the next frame leaves out before it, which are the rest of the ring; 0 for none
+	first  uint64 // how long a lap is at rest; immutable
+	lap    uint64 // how long it is now: first at least, at most the ring
+	high   uint64 // how far into the ring frames have come since settle
+	waited bool   // a frame had to wait for room since settle
 }
 
-// fits reports whether a frame of span bytes has room. The error is a [*wire.ProtocolError]: the peer's word is wrong.
+func newSink(w *window, lap uint64) sink {
+	lap = min(lap, w.size)
+	return sink{win: w, first: lap, lap: lap}
+}
+
+// grown reports whether the ring may hold more memory than it needs at rest: more than two laps, as a lap ends somewhat
+// behind its length.
+func (s *sink) grown() bool { return s.high > 2*s.first }
+
+// grow makes laps longer, because a frame has to wait for room.
+func (s *sink) grow() { s.lap, s.waited = min(2*s.lap, s.win.size), true }
+
+// settle makes laps short again if no frame has had to wait for room since it was called last, and reports whether the
+// ring is at rest: what lies behind the first lap has not been used since either, and all was read. The error is a
+// [*wire.ProtocolError].
+func (s *sink) settle() (rests bool, err error) {
+	rests = !s.waited && !s.grown()
+	if !s.waited {
+		s.lap = s.first
+	}
+	s.waited, s.high = false, 0
+	err = s.look()
+	return rests && s.head == s.tail, err
+}
+
+// fits reports whether a frame of span bytes has room. If it has, put and publish are next. The error is a
+// [*wire.ProtocolError]: the peer's word is wrong.
 func (s *sink) fits(span uint64) (bool, error) {
-	if s.tail+span-s.head <= s.win.size {
+	if s.win.offset(s.tail) < s.lap && s.tail+span-s.head <= s.win.size {
 		return true, nil
 	}
 	return s.fitsSlow(span)
 }
 
-// fitsSlow looks at the reader's word, which costs a cache line from the other CPU.
-func (s *sink) fitsSlow(span uint64) (bool, error) {
-	head := s.win.head.Load()
-	if head-s.head > s.tail-s.head || head%frameAlign != 0 {
-		return false, wire.ProtocolErrorf("the ring's head went from %d to %d, its tail is %d", s.head, head, s.tail)
-	}
-	s.head = head
-	return s.tail+span-head <= s.win.size, nil
+// fitsAtOnce reports whether fits says so, and leaves what else it may say for later.
+func (s *sink) fitsAtOnce(span uint64) bool {
+	fits, err := s.fits(span)
+	return fits && err == nil
 }
 
-// wanted returns the head at which a frame of span bytes has room. It is only asked when there is none now, and is not 0.
-func (s *sink) wanted(span uint64) uint64 { return s.tail + span - s.win.size }
+// fitsSlow looks at the reader's word, which costs a cache line from the other CPU. After a lap, if little of it is
+// unread, the frame goes to the ring's front. What was written of the lap is then all the room until the reader has
+// followed, so half of it must be free.
+func (s *sink) fitsSlow(span uint64) (bool, error) {
+	if err := s.look(); err != nil {
+		return false, err
+	}
+	at, needed := s.win.offset(s.tail), s.tail-s.head+span
+	if at >= s.lap && needed <= at/2 {
+		s.skip = s.win.size - at
+		return true, nil
+	}
+	return needed <= s.win.size, nil
+}
+
+// look takes over the reader's word.
+func (s *sink) look() error {
+	head := s.win.head.Load()
+	if head-s.head > s.tail-s.head || head%frameAlign != 0 {
+		return wire.ProtocolErrorf("the ring's head went from %d to %d, its tail is %d", s.head, head, s.tail)
+	}
+	s.head = head
+	return nil
+}
+
+// roomAt returns the head at which a frame of span bytes has room. It is only asked when there is none now, and is not 0.
+func (s *sink) roomAt(span uint64) uint64 { return s.tail + span - s.win.size }
+
+// wanted returns the head at which a writer with a frame of span bytes is to be woken. Waking costs as much as copying
+// a good part of the ring, so it is to be worth it. A reader that has taken all there is has come that far.
+func (s *sink) wanted(span uint64) uint64 { return s.roomAt(max(span, s.win.size/4)) }
 
 // put copies a frame to the tail, where fits has found room for it. Nobody sees it before publish.
 func (s *sink) put(h *wire.Header, metadata, payload []byte) {
-	at := s.tail & (s.win.size - 1)
+	if s.skip != 0 {
+		s.rewind()
+	}
+	at := s.win.offset(s.tail)
 	h.Put(s.win.data[at : at+wire.HeaderSize])
 	at = s.copyIn(at+wire.HeaderSize, metadata)
 	s.copyIn(at, payload)
+}
+
+// rewind leaves out the rest of the ring. It is published with the frame that follows, so that a reader never finds
+// it alone.
+func (s *sink) rewind() {
+	binary.LittleEndian.PutUint64(s.win.data[s.win.offset(s.tail):], rewindMark)
+	s.tail += s.skip
+	s.skip = 0
 }
 
 // copyIn copies p to the ring from offset at on, round its end, and returns the offset behind it, which may be the ring's size.
@@ -98,6 +183,7 @@ func (s *sink) copyIn(at uint64, p []byte) uint64 {
 // What is set before a look is set by Swap and not by Store. Go makes no difference between the two, and on amd64 they are one
 // instruction; but the race detector's Store is a release only, which the look may overtake.
 func (s *sink) publish(span uint64) bool {
+	s.high = max(s.high, s.win.offset(s.tail)+span) // over the ring's size if the frame goes round its end
 	s.tail += span
 	s.win.tail.Swap(s.tail)
 	return s.win.asleep.Load() != 0 && s.win.asleep.Swap(0) != 0
@@ -124,8 +210,16 @@ func (s *source) next() (wire.Header, error) {
 		return wire.Header{}, wire.ProtocolErrorf("the ring's tail is %d, its head %d, its size %d", tail, s.head, s.win.size)
 	}
 	var b [wire.HeaderSize]byte
-	at := s.head & (s.win.size - 1)
+	at := s.win.offset(s.head)
 	copy(b[:], s.win.data[at:]) // parsed from our own copy: the peer may be changing it
+	if binary.LittleEndian.Uint64(b[:]) == rewindMark {
+		skip := s.win.size - at
+		if skip >= published {
+			return wire.Header{}, wire.ProtocolErrorf("the ring is left at %d of %d with %d bytes published", at, s.win.size, published)
+		}
+		s.head, at, published = s.head+skip, 0, published-skip
+		copy(b[:], s.win.data)
+	}
 	h, err := wire.ParseHeader(b[:])
 	if err != nil {
 		return wire.Header{}, err

@@ -2,6 +2,7 @@ package shm
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"testing"
 
@@ -88,15 +89,20 @@ func TestRingFills(t *testing.T) {
 	if want := 4096 / int(span); frames != want {
 		t.Errorf("%d frames fitted, want %d", frames, want)
 	}
-	if got := out.wanted(span); got != span {
-		t.Errorf("wanted: %d, want %d", got, span)
+	if at, wanted := out.roomAt(span), out.wanted(span); at != span || wanted != 4096/4 {
+		t.Errorf("room is at %d, wanted %d: want %d and a quarter of the ring", at, wanted, span)
 	}
 	out.win.want.Store(out.wanted(span))
-	if _, err := in.next(); err != nil {
-		t.Fatal(err)
-	}
-	if !in.finish() {
-		t.Error("finish doesn't wake the writer that waits for just this frame's room")
+	for taken := span; ; taken += span {
+		if _, err := in.next(); err != nil {
+			t.Fatal(err)
+		}
+		if wakes := in.finish(); wakes != (taken == 4096/4) {
+			t.Errorf("finish after %d bytes: the writer that waits for a quarter of the ring is woken: %v", taken, wakes)
+		}
+		if taken == 4096/4 {
+			break
+		}
 	}
 	if fits, err := out.fits(span); !fits || err != nil {
 		t.Errorf("fits after a frame was taken: %v, %v", fits, err)
@@ -196,6 +202,8 @@ func FuzzRing(f *testing.F) {
 	f.Add([]byte{}, uint64(4096), uint64(0))
 	f.Add(good, uint64(0), uint64(64))
 	f.Add(good, ^uint64(0), ^uint64(63))
+	f.Add(binary.LittleEndian.AppendUint64(nil, rewindMark), uint64(4096), uint64(0))
+	f.Add(append(good[:64:64], binary.LittleEndian.AppendUint64(nil, rewindMark)...), uint64(4096+64), uint64(0))
 	f.Fuzz(func(t *testing.T, ring []byte, tail, head uint64) {
 		_, in := newRing(t, 4096)
 		copy(in.win.data, ring)

@@ -21,7 +21,7 @@ type header struct {
 	magic      atomic.Uint32 // 0: ringMagic, written by the server before the client sees the memory
 	version    atomic.Uint32 // 4: ringVersion
 	size       atomic.Uint64 // 8: bytes of the ring
-	generation atomic.Uint64 // 16: 0; kept for the replacement of a window by another
+	generation atomic.Uint64 // 16: 0, and not looked at
 	_          [104]byte
 	tail       atomic.Uint64 // 128: written by the writer: bytes ever published
 	_          [120]byte

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// newRing returns both ends of a ring in this process's own memory.
+// newRing returns both ends of a ring in this process's own memory. Its laps are as long as the ring, which is short.
 func newRing(t testing.TB, size int) (*sink, *source) {
 	t.Helper()
 	words := make([]uint64, (headerSize+size+frameAlign)/8)
@@ -18,7 +18,8 @@ func newRing(t testing.TB, size int) (*sink, *source) {
 		t.Fatal(err)
 	}
 	w.initialise()
-	return &sink{win: w}, &source{win: w}
+	out := newSink(w, lapSize)
+	return &out, &source{win: w}
 }
 
 // TestNewWindow: memory that can't be a window is refused.

@@ -1,6 +1,8 @@
 package shm
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"testing"
 	"unsafe"
@@ -43,8 +45,12 @@ func TestSpecWindow(t *testing.T) {
 		{num(unsafe.Offsetof(h.want)), num(unsafe.Sizeof(h.want)), "want"},
 		{num(headerSize), "", "ring"},
 	})
-	if frameAlign != 64 {
-		t.Errorf("spec.md says that frames begin on a multiple of 64 bytes: the code says %d", frameAlign)
+	if frameAlign != 64 || longestFrame != 32<<10 || lapSize != 64<<10 {
+		t.Errorf("spec.md says that frames begin on a multiple of 64 bytes, have 32 KiB at most, and go to the front after 64 KiB: "+
+			"the code says %d, %d and %d", frameAlign, longestFrame, lapSize)
+	}
+	if b := binary.LittleEndian.AppendUint64(nil, rewindMark); !bytes.Equal(b, []byte{0, 0, 0, 0, 255, 0, 0, 0}) {
+		t.Errorf("spec.md has another mark for the rest of the ring: the code has %d", b)
 	}
 }
 

@@ -21,6 +21,7 @@ type writer struct {
 	queue []*waiter // those who wait for room; the first one alone watches the ring
 	spare *waiter   // one that is not in use
 	spin  spin.Waiter
+	shrinker
 }
 
 // waiter is a Write that waits for room.
@@ -40,9 +41,8 @@ func (c *Conn) Write(stop link.Stop, h *wire.Header, metadata, payload []byte) e
 	span := frameSpan(n)
 	o := &c.out
 	o.mu.Lock()
-	if c.state.Load() != 0 || len(o.queue) != 0 || o.tail+span-o.head > o.win.size {
-		err := c.writeSlow(stop, span)
-		if err != nil {
+	if c.state.Load() != 0 || len(o.queue) != 0 || !o.fitsAtOnce(span) {
+		if err := c.writeSlow(stop, span); err != nil {
 			o.mu.Unlock()
 			return err
 		}
@@ -50,6 +50,9 @@ func (c *Conn) Write(stop link.Stop, h *wire.Header, metadata, payload []byte) e
 	raceWrite()
 	o.put(h, metadata, payload)
 	wake := o.publish(span)
+	if o.grown() && !o.shrinker.set {
+		c.watchMemory()
+	}
 	o.mu.Unlock()
 	if wake {
 		c.rang.Store(true)
@@ -82,6 +85,7 @@ func (c *Conn) writeSlow(stop link.Stop, span uint64) error {
 			if fits {
 				return nil
 			}
+			o.grow()
 			if !spun {
 				o.spinForRoom(span)
 				spun = true
@@ -101,8 +105,8 @@ func (c *Conn) writeSlow(stop link.Stop, span uint64) error {
 // spinForRoom polls the reader's word for a while. It leaves the lock meanwhile: others come to the queue behind us.
 func (w *writer) spinForRoom(span uint64) {
 	w.mu.Unlock()
-	wanted := w.wanted(span)
-	w.spin.Wait(func() bool { return w.win.head.Load() >= wanted })
+	roomAt := w.roomAt(span)
+	w.spin.Wait(func() bool { return w.win.head.Load() >= roomAt })
 	w.mu.Lock()
 }
 

@@ -76,7 +76,7 @@ func (in *inbound) begin(m *message, fresh bool) {
 	body := int(in.head.Length - in.head.Metadata)
 	room := min(int(in.head.Total), max(in.trust, body))
 	if fresh {
-		m.lent, m.body = nil, make([]byte, 0, room)
+		m.lent, m.body = nil, newFresh(room)
 	} else {
 		m.lent = in.buffers.get(room)
 		m.body = m.lent.b
@@ -115,7 +115,7 @@ func (in *inbound) grow(m *message, n int) {
 		old.release(in.buffers)
 		return
 	}
-	m.body = append(make([]byte, 0, room), old.body...)
+	m.body = append(newFresh(room), old.body...)
 }
 
 // fill reads what is left of the present frame. After ErrInterrupted it may be called again.
