@@ -55,6 +55,7 @@ type call struct {
 	err      error         // why it ended without a reply
 	reply    *message      // holds what has come of the reply; nil while the reader reads into it
 	started  bool          // the first piece of the reply has come
+	stream   *ClientStream // nil for a call without streams
 
 	parked     bool // the owner sleeps, and would take the reading role: it is in the list
 	prev, next *call
@@ -128,6 +129,7 @@ func (t *table) release(c *call) {
 		c.id += 1 << slotBits // 0 is no id
 	}
 	c.err, c.deadline, c.fresh, c.ping, c.started, c.givenUp, c.oneway = nil, 0, false, false, false, false, false
+	c.stream = nil
 	if len(t.queue) == 0 {
 		t.free = append(t.free, c)
 		return

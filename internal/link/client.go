@@ -342,6 +342,9 @@ func (l *Client) endLocked(c *call, err error) {
 	if c.oneway {
 		l.forgetLocked(c)
 	}
+	if c.stream != nil {
+		c.stream.endedLocked()
+	}
 }
 
 func (l *Client) dropReplyLocked(c *call) {
