@@ -59,7 +59,7 @@ func newBinding(field reflect.Value, f reflect.StructField, base baseTags, codec
 	if err != nil {
 		return nil, err
 	}
-	if !sig.err {
+	if !sig.canFail() {
 		return nil, fmt.Errorf("%s must have error as its last result: a call can always fail", f.Type)
 	}
 	if tags.oneway && len(sig.results) > 0 {
@@ -69,6 +69,9 @@ func newBinding(field reflect.Value, f reflect.StructField, base baseTags, codec
 	name := tags.codec
 	if name == "" && !sig.isEcho() {
 		name = base.codec
+	}
+	if name == "" && sig.mustBeRaw() {
+		name = "raw"
 	}
 	if name == "" {
 		return b, nil

@@ -182,17 +182,23 @@ func (f *inflow) grantLocked(n int) {
 	}
 }
 
+// Wait waits until something has come, or returns why nothing will.
+func (s *Stream) Wait() error {
+	if len(s.in.view) > 0 {
+		return nil
+	}
+	return s.in.more()
+}
+
 // Read reads the stream as bytes. It returns io.EOF at its end.
 func (s *Stream) Read(p []byte) (int, error) {
-	f := &s.in
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if len(f.view) == 0 {
-		if err := f.more(); err != nil {
-			return 0, err
-		}
+	if err := s.Wait(); err != nil {
+		return 0, err
 	}
+	f := &s.in
 	n := copy(p, f.view)
 	f.view = f.view[n:]
 	return n, nil
@@ -201,12 +207,10 @@ func (s *Stream) Read(p []byte) (int, error) {
 // Recv waits for the next item, which is lent until the next call. It returns io.EOF at the stream's end: on a client that
 // means that the call has ended, and [ClientStream.Finish] says how.
 func (s *Stream) Recv() ([]byte, error) {
-	f := &s.in
-	if len(f.view) == 0 {
-		if err := f.more(); err != nil {
-			return nil, err
-		}
+	if err := s.Wait(); err != nil {
+		return nil, err
 	}
+	f := &s.in
 	size, n := binary.Uvarint(f.view)
 	if n <= 0 || size > uint64(len(f.view)-n) {
 		return f.itemSlow()

@@ -467,7 +467,10 @@ func TestRefusedStream(t *testing.T) {
 
 // An item over the limit of either side is that stream's error, and the link lives on.
 func TestItemTooLarge(t *testing.T) {
-	p, _ := streamPair(t, func(c *config) { c.client.MaxMessage, c.server.MaxMessage = 10_000, 10_000; c.server.PeerMaxMessage = 1 << 20 })
+	p, _ := streamPair(t, func(c *config) {
+		c.client.MaxMessage, c.server.MaxMessage = 10_000, 10_000
+		c.server.PeerMaxMessage = 1 << 20
+	})
 	s := open(t, t.Context(), p.client, methodEchoes, nil, true, true)
 	if err := s.Send(make([]byte, 10_001)); !errors.Is(err, link.ErrTooLarge) {
 		t.Errorf("sending: %v", err)
