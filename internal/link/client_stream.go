@@ -126,13 +126,14 @@ func (s *ClientStream) giveUpLocked(why error) {
 	}
 }
 
-// Finish ends what this side sends, unless it has ended, drops what still comes, and waits for the reply. It returns what
+// Finish ends what this side sends, as CloseSend(nil) does, drops what still comes, and waits for the reply. It returns what
 // [Client.Call] does. It is called once, by the goroutine that receives.
 func (s *ClientStream) Finish() (Reply, error) {
 	s.mu.Lock()
 	s.in.dropLocked()
 	s.mu.Unlock()
 	if s.sends {
+		s.CloseSend(nil) // what can't be sent any more the call's end explains
 		s.shut()
 	}
 	reply, err := s.link.await(s.ctx, s.call)
@@ -140,7 +141,7 @@ func (s *ClientStream) Finish() (Reply, error) {
 	return reply, err
 }
 
-// shut ends the sending direction, whoever is at it: a producer learns of it when it sends next.
+// shut ends the sending direction in a call that has ended, whoever is at it: a producer learns of it when it sends next.
 func (s *ClientStream) shut() {
 	f := &s.out
 	s.mu.Lock()
