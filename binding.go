@@ -65,6 +65,9 @@ func newBinding(field reflect.Value, f reflect.StructField, base baseTags, codec
 	if tags.oneway && len(sig.results) > 0 {
 		return nil, fmt.Errorf("%s has results, and oneway does not wait for them: return error alone, or take the oneway tag away", f.Type)
 	}
+	if tags.oneway && sig.streams() {
+		return nil, fmt.Errorf("%s streams, and oneway waits for nothing: take the oneway tag away", f.Type)
+	}
 	b := &binding{name: f.Name, wire: wireName(f.Name, tags), field: field, sig: sig, tags: tags, codecs: codecs}
 	name := tags.codec
 	if name == "" && !sig.isEcho() {

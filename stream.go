@@ -194,23 +194,18 @@ func streamError(method string, err error) error {
 	return callError(method, err)
 }
 
-// open begins a call with streams, on a new link where the old one was lost.
+// open begins a call with streams, over another link where the first one does not do.
 func (b *binding) open(ctx context.Context, c *Client, payload []byte) (v *link.ClientStream, err error) {
 	r := link.Request{Timeout: b.tags.timeout, Payload: payload, Fresh: b.codec.Name() == "raw"}
-	try := func(s *session) (err error) {
-		r.Method = s.numbers[b.index]
+	err = c.do(ctx, b.name, b.tags.idempotent, func(s *session, first bool) (err error) {
+		r.Method, r.IfIdle = s.numbers[b.index], first && c.pool.several.Load()
 		v, err = s.link.Open(ctx, &r, b.sig.sends != nil, b.sig.takes != nil)
+		if r.Shared {
+			c.scout.overlap()
+		}
 		return err
-	}
-	s := c.session.Load()
-	err = try(s)
-	if err != nil && again(err, b.tags.idempotent) {
-		err = c.retry(ctx, b.name, b.tags.idempotent, s, err, try)
-	}
-	if err != nil {
-		return nil, callError(b.name, err)
-	}
-	return v, nil
+	})
+	return v, err
 }
 
 // encodingError says that the arguments of a call could not be encoded.

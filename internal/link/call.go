@@ -16,9 +16,10 @@ type Request struct {
 	Fresh    bool          // the reply's Body is to be memory of its own, for the caller to keep
 	IfIdle   bool          // only if no other call is in flight on the link: else the call fails with ErrBusy at once
 
-	Shared bool // set by Call and Send: others were in flight when it began
+	Shared bool // set by Call, Send and Open: others were in flight when it began
 
-	oneway bool // nobody waits for the reply: it comes by Send
+	oneway bool          // nobody waits for the reply: it comes by Send
+	stream *ClientStream // what Open makes of it
 }
 
 // Reply is what a call brought back.

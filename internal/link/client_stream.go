@@ -20,33 +20,15 @@ type ClientStream struct {
 // timeout, like ctx, bounds the call as a whole. When there is no error, Finish or Cancel must be called in the end. The
 // errors are those of [Client.Call] for a call that was not executed.
 func (l *Client) Open(ctx context.Context, r *Request, sends, takes bool) (*ClientStream, error) {
-	if len(r.Payload) > l.opt.PeerMaxMessage {
-		return nil, notExecuted(&TooLargeError{What: "arguments", Size: len(r.Payload), Limit: l.opt.PeerMaxMessage})
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, notExecuted(err)
-	}
+	s := &ClientStream{link: l}
+	s.Stream = Stream{mu: &l.mu, conn: l.conn, buffers: l.buffers, clock: l.clock, end: l}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	s.init(&l.opt, takes, sends)
+	r.stream = s
 	deadline := deadlineOf(ctx, r.Timeout, l.clock)
-	c, err := l.begin(ctx, deadline, r.Fresh, false)
-	if err != nil {
-		return nil, err
-	}
-	s := l.newStream(ctx, c, sends, takes)
-	c.head = wire.Header{Kind: wire.KindCall, Method: r.Method, ID: c.id, Flags: wire.FlagCancellable}
-	if sends {
-		c.head.Flags |= wire.FlagSends
-	}
-	if takes {
-		c.head.Flags |= wire.FlagTakes
-	}
-	stop := s.stop
-	if deadline != 0 {
-		stop.Deadline = l.clock.time(deadline)
-		c.head.Timeout = uint64(max(1, deadline-l.clock.now()))
-	}
-	if begun, err := send(l.conn, stop, &c.head, r.Metadata, r.Payload); err != nil {
+	if _, err := l.start(s.ctx, deadline, wire.KindCall, r); err != nil {
 		s.cancel()
-		return nil, l.unsent(ctx, c, begun, err)
+		return nil, err
 	}
 	if deadline != 0 {
 		l.alarm.set(deadline)
@@ -54,19 +36,25 @@ func (l *Client) Open(ctx context.Context, r *Request, sends, takes bool) (*Clie
 	return s, nil
 }
 
-// newStream makes the stream of a call that has begun and was not sent.
-func (l *Client) newStream(ctx context.Context, c *call, sends, takes bool) *ClientStream {
-	s := &ClientStream{link: l, call: c}
-	s.Stream = Stream{id: c.id, mu: &l.mu, conn: l.conn, buffers: l.buffers, clock: l.clock, end: l}
-	s.ctx, s.cancel = context.WithCancel(ctx)
-	s.init(&l.opt, takes, sends)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	c.stream = s
+// attach makes s that of a call that has begun and was not sent.
+func (s *ClientStream) attach(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.id, s.call, c.stream = c.id, c, s
 	if !c.inFlight { // the link has ended meanwhile
 		s.endedLocked()
 	}
-	return s
+}
+
+// flags are those of the call.
+func (s *ClientStream) flags() (f wire.Flags) {
+	if s.sends {
+		f |= wire.FlagSends
+	}
+	if s.receives {
+		f |= wire.FlagTakes
+	}
+	return f
 }
 
 // CloseSend ends what this side sends: well, or with why it failed. It waits until all was sent. Later calls do nothing.
