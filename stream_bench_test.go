@@ -30,7 +30,7 @@ func (s *peerServer) Answer(_ context.Context, of iter.Seq[int]) iter.Seq2[int, 
 		}
 	}
 }
-func (s *peerServer) StoreBytes(_ context.Context, data []byte) error { return nil }
+func (s *peerServer) StoreBytes(_ context.Context, data []byte) ([]byte, error) { return nil, nil }
 func (s *peerServer) Store(_ context.Context, r io.Reader) error {
 	_, err := io.Copy(io.Discard, r)
 	return err
@@ -51,7 +51,7 @@ type peerStreams struct {
 	Numbers                   func(context.Context, int) iter.Seq2[int, error]
 	Sink                      func(context.Context, iter.Seq[int]) (int, error)
 	Answer                    func(context.Context, iter.Seq[int]) iter.Seq2[int, error]
-	StoreBytes                func(context.Context, []byte) error `codec:"raw"`
+	StoreBytes                func(context.Context, []byte) ([]byte, error)
 	Store                     func(context.Context, io.Reader) error
 	FetchBytes                func(context.Context, []byte) ([]byte, error)
 	Fetch                     func(context.Context, []byte) (io.ReadCloser, error)
@@ -127,7 +127,7 @@ func BenchmarkBulk(b *testing.B) {
 			name string
 			move func() error
 		}{
-			{"to-server/call", func() error { return c.StoreBytes(ctx, bulk) }},
+			{"to-server/call", func() error { _, err := c.StoreBytes(ctx, bulk); return err }},
 			{"to-server/reader", func() error { return c.Store(ctx, struct{ io.Reader }{bytes.NewReader(bulk)}) }},
 			{"from-server/call", func() error { _, err := c.FetchBytes(ctx, size); return err }},
 			{"from-server/reader", func() error {
