@@ -59,16 +59,22 @@ func newBinding(field reflect.Value, f reflect.StructField, base baseTags, codec
 	if err != nil {
 		return nil, err
 	}
-	if !sig.err {
+	if !sig.canFail() {
 		return nil, fmt.Errorf("%s must have error as its last result: a call can always fail", f.Type)
 	}
 	if tags.oneway && len(sig.results) > 0 {
 		return nil, fmt.Errorf("%s has results, and oneway does not wait for them: return error alone, or take the oneway tag away", f.Type)
 	}
+	if tags.oneway && sig.streams() {
+		return nil, fmt.Errorf("%s streams, and oneway waits for nothing: take the oneway tag away", f.Type)
+	}
 	b := &binding{name: f.Name, wire: wireName(f.Name, tags), field: field, sig: sig, tags: tags, codecs: codecs}
 	name := tags.codec
 	if name == "" && !sig.isEcho() {
 		name = base.codec
+	}
+	if name == "" && sig.mustBeRaw() {
+		name = "raw"
 	}
 	if name == "" {
 		return b, nil

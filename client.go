@@ -100,7 +100,7 @@ func (c *Client) Service() ServiceInfo {
 
 // Call calls a method by its name on the wire, with the method's own codec. Arguments are checked against what the
 // method takes before anything is sent. out is where the result goes: a pointer for one result, a []any of pointers
-// for any number, nil to drop them.
+// for any number, nil to drop them. Methods that stream can't be called so.
 func (c *Client) Call(ctx context.Context, method string, out any, args ...any) error {
 	results, ok := out.([]any)
 	if !ok && out != nil {
@@ -128,6 +128,9 @@ func (c *Client) callUntyped(ctx context.Context, s *session, first bool, method
 	number, m, err := s.find(method)
 	if err != nil {
 		return err
+	}
+	if shape.HasStream(m.Arguments) || shape.HasStream(m.Results) {
+		return fmt.Errorf("%w: %s streams: call it by a typed function", ErrNotExecuted, m.Signature)
 	}
 	by, err := codec.Find(m.Codec, c.dialer.Codecs)
 	if err != nil {

@@ -19,6 +19,7 @@ type method struct {
 	name        string // in Go
 	wire        wire.Method
 	trustedOnly bool // its codec is for trusted peers
+	streams     bool
 	invoke      func(ctx context.Context, c *link.Incoming) error
 }
 
@@ -95,12 +96,14 @@ func compile(v reflect.Value, m reflect.Method, tags methodTags, base string, co
 	if err != nil {
 		return nil, fmt.Errorf("%w (or leave the method out: `except:%q` on the base)", err, m.Name)
 	}
-	out := &method{name: m.Name, trustedOnly: codec.TrustedOnly(c)}
+	out := &method{name: m.Name, trustedOnly: codec.TrustedOnly(c), streams: sig.streams()}
 	out.wire = wire.Method{
 		Name: wireName(m.Name, tags), Codec: c.Name(), Arguments: args, Results: results, Signature: sig.text(m.Name),
 		Fingerprint: shape.Fingerprint(args + results),
 	}
-	if c.Name() == "raw" {
+	if sig.streams() {
+		out.invoke = newStreamMethod(v, m, &sig, c).invoke
+	} else if c.Name() == "raw" {
 		out.invoke = rawInvoker(v, m, &sig)
 	} else {
 		out.invoke = newTypedMethod(v, m, &sig, c).invoke
@@ -108,8 +111,8 @@ func compile(v reflect.Value, m reflect.Method, tags methodTags, base string, co
 	return out, nil
 }
 
-// codecFor chooses a method's codec: the one its tag names, raw for []byte to []byte, else that of the base, else
-// msgpack.
+// codecFor chooses a method's codec: the one its tag names, raw for []byte to []byte and for io.Reader, else that of
+// the base, else msgpack.
 func codecFor(sig *signature, tag, base string, codecs []codec.Codec) (codec.Codec, error) {
 	switch {
 	case tag != "":

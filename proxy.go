@@ -12,6 +12,9 @@ import (
 
 // proxy makes the function.
 func (b *binding) proxy(c *Client) reflect.Value {
+	if b.sig.streams() {
+		return b.streamProxy(c)
+	}
 	if b.codec.Name() == "raw" {
 		return b.rawProxy(c)
 	}

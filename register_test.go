@@ -2,6 +2,7 @@ package hotline_test
 
 import (
 	"context"
+	"io"
 	"iter"
 	"strings"
 	"sync"
@@ -28,8 +29,36 @@ type (
 	channel struct {
 		hotline.ServerMethodsBase `port:"1" name:"a"`
 	}
-	streams struct {
+	seqResult struct {
 		hotline.ServerMethodsBase `port:"1" name:"a"`
+	}
+	seqAndError struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+	}
+	seqAndMore struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+	}
+	seqOfPairs struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+	}
+	earlySeq struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+	}
+	seqOfChannels struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+	}
+	readerResult struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+	}
+	closerArgument struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+	}
+	readerAndInt struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+	}
+	readerJSON struct {
+		hotline.ServerMethodsBase `port:"1" name:"a"`
+		sharedReader
 	}
 	lateContext struct {
 		hotline.ServerMethodsBase `port:"1" name:"a"`
@@ -66,29 +95,43 @@ type (
 	sharedRaw struct {
 		One func(int) error `codec:"raw"`
 	}
+	sharedReader struct {
+		One func(io.Reader) error `codec:"json"`
+	}
 	sharedTwins struct {
 		One func() error `name:"Same"`
 		Two func() error `name:"Same"`
 	}
 )
 
-func (*noBase) One()                          {}
-func (*noTag) One()                           {}
-func (*badKey) One()                          {}
-func (*badPort) One()                         {}
-func (*variadic) One(...int)                  {}
-func (*channel) One(chan int)                 {}
-func (*streams) One() iter.Seq2[int, error]   { return nil }
-func (*lateContext) One(int, context.Context) {}
-func (*earlyError) One() (error, int)         { return nil, 0 } //lint:ignore ST1008 the wrong order is the point
-func (*badStart) Start()                      {}
-func (*badStart) One()                        {}
-func (*badExcept) One()                       {}
-func (*missing) One() error                   { return nil }
-func (*badCodec) One() error                  { return nil }
-func (*badRaw) One(int) error                 { return nil }
-func (*twins) One() error                     { return nil }
-func (*twins) Two() error                     { return nil }
+func (*noBase) One()                  {}
+func (*noTag) One()                   {}
+func (*badKey) One()                  {}
+func (*badPort) One()                 {}
+func (*variadic) One(...int)          {}
+func (*channel) One(chan int)         {}
+func (*seqResult) One() iter.Seq[int] { return nil }
+func (*seqAndError) One() (iter.Seq2[int, error], error) {
+	return nil, nil
+}
+func (*seqAndMore) One() (iter.Seq2[int, error], int) { return nil, 0 }
+func (*seqOfPairs) One(iter.Seq2[int, string])        {}
+func (*earlySeq) One(iter.Seq[int], int)              {}
+func (*seqOfChannels) One(iter.Seq[chan int])         {}
+func (*readerResult) One() (io.Reader, error)         { return nil, nil }
+func (*closerArgument) One(io.ReadCloser)             {}
+func (*readerAndInt) One(int, io.Reader)              {}
+func (*readerJSON) One(io.Reader) error               { return nil }
+func (*lateContext) One(int, context.Context)         {}
+func (*earlyError) One() (error, int)                 { return nil, 0 } //lint:ignore ST1008 the wrong order is the point
+func (*badStart) Start()                              {}
+func (*badStart) One()                                {}
+func (*badExcept) One()                               {}
+func (*missing) One() error                           { return nil }
+func (*badCodec) One() error                          { return nil }
+func (*badRaw) One(int) error                         { return nil }
+func (*twins) One() error                             { return nil }
+func (*twins) Two() error                             { return nil }
 
 func TestRegisterRefuses(t *testing.T) {
 	var nilService *noTag
@@ -106,7 +149,16 @@ func TestRegisterRefuses(t *testing.T) {
 		{&noMethods{}, []string{"noMethods", "no exported method"}},
 		{&variadic{}, []string{"variadic.One", "take a slice instead"}},
 		{&channel{}, []string{"channel.One", "chan int", `except:"One"`}},
-		{&streams{}, []string{"streams.One", "not supported yet"}},
+		{&seqResult{}, []string{"seqResult.One", "iter.Seq[int]", "is iter.Seq2[T, error] or io.ReadCloser"}},
+		{&seqAndError{}, []string{"seqAndError.One", "carries its own error"}},
+		{&seqAndMore{}, []string{"seqAndMore.One", "only result"}},
+		{&seqOfPairs{}, []string{"seqOfPairs.One", "iter.Seq2[int,string]", "iter.Seq2[T, error]"}},
+		{&earlySeq{}, []string{"earlySeq.One", "must be the last parameter"}},
+		{&seqOfChannels{}, []string{"seqOfChannels.One", "item of iter.Seq[chan int]", "chan int can't travel"}},
+		{&readerResult{}, []string{"readerResult.One", "io.Reader", "io.ReadCloser"}},
+		{&closerArgument{}, []string{"closerArgument.One", "io.ReadCloser", "or io.Reader"}},
+		{&readerAndInt{}, []string{"readerAndInt.One", "codec raw takes one []byte"}},
+		{&readerJSON{}, []string{"readerJSON.One", "need codec raw, not json"}},
 		{&lateContext{}, []string{"lateContext.One", "must be the first parameter"}},
 		{&earlyError{}, []string{"earlyError.One", "error must be the last result"}},
 		{&badStart{}, []string{"badStart", "Start must be func(context.Context) error"}},

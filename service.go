@@ -30,7 +30,17 @@ import (
 //
 //	func([ctx context.Context,] args...) ([results...] [, error])
 //
-// with any number of arguments and results, sent by position. A method that can't be served is an error when the
+// with any number of arguments and results, sent by position. Methods that stream have one of the forms
+//
+//	func([ctx,] args...) iter.Seq2[T, error]                          the server streams
+//	func([ctx,] args..., items iter.Seq[T]) ([results...] [, error])  the client streams; or iter.Seq2[T, error]
+//	func([ctx,] args..., items iter.Seq[T]) iter.Seq2[T, error]       both, at the same time
+//	func([ctx,] args..., r io.Reader) ([results...] [, error])        the client streams bytes, codec raw
+//	func([ctx,] args...) (io.ReadCloser [, error])                    the server streams bytes, codec raw
+//
+// and [ClientMethodsBase] says how. A method's items may be iterated once, and until it returns, or until the iterator
+// that it returned does. A method that takes an iter.Seq can't see that the client's stream has failed, so its call fails
+// whatever it returns; with iter.Seq2 the error is the last pair. A ReadCloser is closed by the server. A method that can't be served is an error when the
 // service is registered. Methods are called by many goroutines at once. A []byte argument of a raw method is valid
 // until the method returns; what a raw method returns must not change afterwards.
 //
@@ -194,6 +204,9 @@ func (h *linkHandler) Handle(ctx context.Context, c *link.Incoming) error {
 		return wire.Errorf(wire.CodeNoMethod, "service %s has no method number %d: it has %d", h.service.base.name, c.Method, len(h.service.methods))
 	}
 	m := h.service.methods[c.Method]
+	if m.streams != (c.Stream != nil) {
+		return wire.Errorf(wire.CodeBadArguments, "%s was called with other streams", m.wire.Signature)
+	}
 	if m.trustedOnly && !h.trusted {
 		return wire.Errorf(wire.CodeNotAllowed, "codec %s is for trusted peers and refused over %s: use shm:// or unix://, another codec, "+
 			"or set tcp_allow_insecure_serialisation in the ini (Server.TCPAllowInsecureSerialisation)", m.wire.Codec, h.via)

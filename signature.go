@@ -17,11 +17,14 @@ var (
 	bytesType   = reflect.TypeFor[[]byte]()
 )
 
-// signature is a method's type without its receiver: func([ctx,] args...) ([results...] [, error]).
+// signature is a method's type without its receiver: func([ctx,] args... [, stream]) ([results...] [, error]), or with a
+// stream for results.
 type signature struct {
 	context bool
-	args    []reflect.Type
-	results []reflect.Type
+	args    []reflect.Type // without a stream
+	sends   *streamType    // the client's stream, the last parameter; nil for none
+	results []reflect.Type // without a stream
+	takes   *streamType    // the server's stream, the result; nil for none
 	err     bool
 }
 
@@ -32,42 +35,75 @@ func parseSignature(t reflect.Type, skip int) (signature, error) {
 		return s, errors.New("a variadic parameter can't be sent by position: take a slice instead")
 	}
 	for i := skip; i < t.NumIn(); i++ {
-		switch in := t.In(i); {
+		in := t.In(i)
+		stream, err := newStreamType(in)
+		switch {
 		case in == contextType && i == skip:
 			s.context = true
 		case in == contextType:
 			return s, errors.New("context.Context must be the first parameter")
-		case isStream(in):
-			return s, fmt.Errorf("parameter %s: streams are %w", in, ErrNotSupported)
+		case err != nil || in == readCloserType:
+			return s, fmt.Errorf("parameter %s: a stream to the server is iter.Seq[T], iter.Seq2[T, error] or io.Reader", in)
+		case stream != nil && i < t.NumIn()-1:
+			return s, fmt.Errorf("parameter %s: a stream must be the last parameter", in)
+		case stream != nil:
+			s.sends = stream
 		default:
 			s.args = append(s.args, in)
 		}
 	}
 	for i := range t.NumOut() {
-		switch out := t.Out(i); {
+		out := t.Out(i)
+		stream, err := newStreamType(out)
+		switch {
 		case out == errorType && i == t.NumOut()-1:
 			s.err = true
 		case out == errorType:
 			return s, errors.New("error must be the last result")
-		case isStream(out):
-			return s, fmt.Errorf("result %s: streams are %w", out, ErrNotSupported)
+		case err != nil || out == readerType || stream != nil && !stream.failing:
+			return s, fmt.Errorf("result %s: a stream from the server is iter.Seq2[T, error] or io.ReadCloser", out)
+		case stream != nil:
+			s.takes = stream
 		default:
 			s.results = append(s.results, out)
 		}
 	}
-	return s, nil
+	return s, s.checkStreams()
 }
 
-// isStream reports whether t is iter.Seq or iter.Seq2 of something.
-func isStream(t reflect.Type) bool {
-	return t.PkgPath() == "iter" && (strings.HasPrefix(t.Name(), "Seq[") || strings.HasPrefix(t.Name(), "Seq2["))
+// checkStreams reports what is wrong with a stream's place among the results.
+func (s *signature) checkStreams() error {
+	switch {
+	case s.takes == nil:
+		return nil
+	case len(s.results) > 0:
+		return fmt.Errorf("result %s: a stream must be the only result", s.takes.typ)
+	case s.err && s.takes.elem != nil:
+		return fmt.Errorf("result %s: such a stream carries its own error: leave the last result out", s.takes.typ)
+	}
+	return nil
 }
 
-// isRaw reports whether bytes can go as they are: one []byte or none each way.
-func (s *signature) isRaw() bool { return isBytes(s.args) && isBytes(s.results) }
+// streams reports whether there is a stream.
+func (s *signature) streams() bool { return s.sends != nil || s.takes != nil }
 
-// isEcho reports whether s is raw unless it says otherwise: one []byte in, one out.
-func (s *signature) isEcho() bool { return s.isRaw() && len(s.args) == 1 && len(s.results) == 1 }
+// canFail reports whether a caller learns that a call failed.
+func (s *signature) canFail() bool { return s.err || s.takes != nil && s.takes.elem != nil }
+
+// isRaw reports whether bytes can go as they are: one []byte or none each way, and streams of bytes.
+func (s *signature) isRaw() bool {
+	return isBytes(s.args) && isBytes(s.results) && s.sends.isBytes() && s.takes.isBytes()
+}
+
+// mustBeRaw reports whether only raw can carry it.
+func (s *signature) mustBeRaw() bool {
+	return s.sends != nil && s.sends.elem == nil || s.takes != nil && s.takes.elem == nil
+}
+
+// isEcho reports whether s is raw unless it says otherwise: one []byte in, one out, or bytes by io.Reader.
+func (s *signature) isEcho() bool {
+	return s.mustBeRaw() || !s.streams() && s.isRaw() && len(s.args) == 1 && len(s.results) == 1
+}
 
 func isBytes(types []reflect.Type) bool {
 	return len(types) == 0 || len(types) == 1 && types[0] == bytesType
@@ -78,10 +114,13 @@ func (s *signature) shapes(c codec.Codec) (args, results string, err error) {
 	if c.Name() == "raw" && !s.isRaw() {
 		return "", "", errors.New("codec raw takes one []byte or nothing and returns one []byte or nothing: choose another codec")
 	}
-	if args, err = shape.Of(s.args, fieldsOf(c)); err != nil {
+	if c.Name() != "raw" && s.mustBeRaw() {
+		return "", "", fmt.Errorf("io.Reader and io.ReadCloser need codec raw, not %s: use it, or stream items", c.Name())
+	}
+	if args, err = shape.Of(s.sends.appendTo(s.args), fieldsOf(c)); err != nil {
 		return "", "", fmt.Errorf("arguments: %w", err)
 	}
-	if results, err = shape.Of(s.results, fieldsOf(c)); err != nil {
+	if results, err = shape.Of(s.takes.appendTo(s.results), fieldsOf(c)); err != nil {
 		return "", "", fmt.Errorf("results: %w", err)
 	}
 	return args, results, nil
@@ -98,10 +137,10 @@ func (s *signature) text(name string) string {
 	if s.context {
 		in = append(in, "context.Context")
 	}
-	for _, t := range s.args {
+	for _, t := range s.sends.appendTo(s.args) {
 		in = append(in, typeText(t))
 	}
-	for _, t := range s.results {
+	for _, t := range s.takes.appendTo(s.results) {
 		out = append(out, typeText(t))
 	}
 	if s.err {

@@ -16,9 +16,10 @@ type Request struct {
 	Fresh    bool          // the reply's Body is to be memory of its own, for the caller to keep
 	IfIdle   bool          // only if no other call is in flight on the link: else the call fails with ErrBusy at once
 
-	Shared bool // set by Call and Send: others were in flight when it began
+	Shared bool // set by Call, Send and Open: others were in flight when it began
 
-	oneway bool // nobody waits for the reply: it comes by Send
+	oneway bool          // nobody waits for the reply: it comes by Send
+	stream *ClientStream // what Open makes of it
 }
 
 // Reply is what a call brought back.
@@ -58,6 +59,7 @@ type call struct {
 	err      error         // why it ended without a reply
 	reply    *message      // holds what has come of the reply; nil while the reader reads into it
 	started  bool          // the first piece of the reply has come
+	stream   *ClientStream // nil for a call without streams
 
 	parked     bool // the owner sleeps, and would take the reading role: it is in the list
 	prev, next *call
@@ -131,6 +133,7 @@ func (t *table) release(c *call) {
 		c.id += 1 << slotBits // 0 is no id
 	}
 	c.err, c.deadline, c.fresh, c.ping, c.started, c.givenUp, c.oneway = nil, 0, false, false, false, false, false
+	c.stream = nil
 	if len(t.queue) == 0 {
 		t.free = append(t.free, c)
 		return

@@ -143,6 +143,10 @@ func (l *Client) start(ctx context.Context, deadline int64, kind wire.Kind, r *R
 	if stop.Done != nil && !r.oneway {
 		c.head.Flags = wire.FlagCancellable
 	}
+	if r.stream != nil {
+		r.stream.attach(c)
+		c.head.Flags |= r.stream.flags()
+	}
 	begun, err := send(l.conn, stop, &c.head, r.Metadata, r.Payload)
 	if err != nil {
 		return nil, l.unsent(ctx, c, begun, err)
@@ -344,6 +348,9 @@ func (l *Client) endLocked(c *call, err error) {
 	}
 	if c.oneway {
 		l.forgetLocked(c)
+	}
+	if c.stream != nil {
+		c.stream.endedLocked()
 	}
 }
 

@@ -169,6 +169,7 @@ func (s *Server) cancelCall(id uint64, why wire.Code) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.cancelStreamLocked(id, why)
 	c := s.active[id]
 	if c == nil {
 		return

@@ -49,4 +49,14 @@ func (s *Server) Workers() int {
 	return s.crew.n
 }
 
+// Streams returns how many streams the server knows of.
+func (s *Server) Streams() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.streams)
+}
+
+// The most that a producer may be ahead of its consumer, in bytes: what was sent, and what waits to be.
+const MostAhead = fullWindow + 2*maxBatch
+
 const SlotBits = slotBits

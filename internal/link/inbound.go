@@ -32,6 +32,7 @@ type inbound struct {
 	head    wire.Header // of the present frame
 	left    int         // payload bytes of the present frame that are still to be read
 	into    *message    // where they go; nil to drop them
+	flow    *inflow     // whose stream they belong to; nil for messages
 	scratch []byte      // where dropped bytes go
 }
 

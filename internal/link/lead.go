@@ -95,6 +95,8 @@ func (l *Client) accept(own *call) error {
 	case wire.KindBye:
 		l.drain(true)
 		return nil
+	case wire.KindItem, wire.KindCredit, wire.KindStop:
+		return l.acceptStream()
 	}
 	return wire.ProtocolErrorf("the server sent a %s frame", h.Kind)
 }
@@ -177,6 +179,9 @@ func (l *Client) refuseReply(c, own *call) {
 func (l *Client) arrived(own *call) arrival {
 	h, m := &l.in.head, l.in.into
 	l.in.into = nil
+	if h.Kind > wire.KindBye {
+		return l.arrivedStream(own)
+	}
 	complete := l.in.complete()
 	mine := own != nil && own.id == h.ID
 	if mine && m != nil && complete {

@@ -21,9 +21,10 @@ type Handler interface {
 // Incoming is a call that came in.
 type Incoming struct {
 	Method   uint16
-	Metadata []byte // lent
-	Payload  []byte // lent: the arguments
-	Reply    []byte // the results, set by the handler: memory of its own that stays unchanged until Handle's caller has sent it, or part of Payload, or what Keep was given
+	Metadata []byte  // lent
+	Payload  []byte  // lent: the arguments
+	Reply    []byte  // the results, set by the handler: memory of its own that stays unchanged until Handle's caller has sent it, or part of Payload, or what Keep was given
+	Stream   *Stream // the call's streams; nil for a call that has none
 
 	// ReplyMetadata goes beside the results, or beside the error. It is set by the handler, to memory as that of Reply;
 	// in place of results with more than wire.MaxMetadata bytes of it an error is sent.
@@ -60,6 +61,7 @@ type Server struct {
 
 	in      inbound             // belongs to who has the reading role
 	partial map[uint64]*message // likewise: calls of which pieces have come; nil until the first
+	ending  message             // likewise: the words of an end
 	turn    atomic.Uint64       // who has the reading role: see worker.go
 	watch   watched             // the sentry's
 
@@ -69,11 +71,12 @@ type Server struct {
 	draining atomic.Bool
 	drained  chan struct{} // one token: unsent fell to 0 while draining
 
-	mu     sync.Mutex
-	active map[uint64]*callContext // guarded by mu: calls that can be cancelled or have a deadline
-	err    error                   // guarded by mu: why the link ended
-	ended  chan struct{}           // closed when err is set
-	crew   crew                    // the workers
+	mu      sync.Mutex
+	active  map[uint64]*callContext // guarded by mu: calls that can be cancelled or have a deadline
+	err     error                   // guarded by mu: why the link ended
+	ended   chan struct{}           // closed when err is set
+	streams map[uint64]*Stream      // guarded by mu: of calls under way, and those that the client has not ended
+	crew    crew                    // the workers
 }
 
 // NewServer answers calls over conn, whose handshake is done, by h, and owns conn from now on. It starts at once; onEnd,

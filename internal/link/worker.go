@@ -33,6 +33,7 @@ type worker struct {
 	incoming Incoming
 	refusal  *wire.Error  // set when the call is to be refused without its handler
 	own      *callContext // of a call that can be cancelled or has a deadline
+	stream   *Stream      // of a call that has streams
 	running  uint64       // turn while its handler runs, 0 where the role has been passed on before
 }
 
@@ -67,7 +68,11 @@ func (s *Server) receive(w *worker) error {
 		if err := s.fill(); err != nil {
 			return err
 		}
-		if s.arrived(w) {
+		if s.in.head.Kind > wire.KindBye {
+			if err := s.arrivedStream(); err != nil {
+				return err
+			}
+		} else if s.arrived(w) {
 			return s.admit(w)
 		}
 	}
@@ -93,6 +98,8 @@ func (s *Server) accept(w *worker) error {
 	case wire.KindCancel:
 		s.cancelCall(h.ID, wire.Code(h.Method))
 		return nil
+	case wire.KindItem, wire.KindCredit, wire.KindEnd:
+		return s.acceptStream()
 	}
 	return wire.ProtocolErrorf("the client sent a %s frame", h.Kind)
 }
@@ -142,6 +149,8 @@ func (s *Server) refuse(h *wire.Header) *wire.Error {
 		return wire.Errorf(wire.CodeDraining, "the server is draining")
 	case running-zombies > limit || running > 4*limit:
 		return wire.Errorf(wire.CodeExhausted, "%d calls in flight on this link, the limit is %d", running, limit)
+	case h.Flags&streamFlags != 0 && s.crowded():
+		return wire.Errorf(wire.CodeExhausted, "too many replies wait for the client")
 	case int64(h.Total) > int64(s.opt.MaxMessage):
 		return wire.Errorf(wire.CodeTooLarge, "%v", &TooLargeError{What: "arguments", Size: int(h.Total), Limit: s.opt.MaxMessage})
 	}
@@ -168,11 +177,13 @@ func (s *Server) arrived(w *worker) bool {
 // that is read later finds the call.
 func (s *Server) admit(w *worker) error {
 	h := &w.request.head
-	if w.refusal != nil || h.Kind != wire.KindCall || h.Timeout == 0 && h.Flags&wire.FlagCancellable == 0 {
-		return nil
+	if w.refusal == nil && h.Kind == wire.KindCall && (h.Timeout != 0 || h.Flags&wire.FlagCancellable != 0) {
+		if w.own = s.track(&w.request); w.own == nil {
+			return wire.ProtocolErrorf("a second call with the id of one under way")
+		}
 	}
-	if w.own = s.track(&w.request); w.own == nil {
-		return wire.ProtocolErrorf("a second call with the id of one under way")
+	if h.Flags&streamFlags != 0 {
+		return s.openStream(w)
 	}
 	return nil
 }
@@ -180,6 +191,14 @@ func (s *Server) admit(w *worker) error {
 // answer runs the handler of w's call and writes its reply. It reports whether the worker still has the reading role.
 func (s *Server) answer(w *worker, turn uint64) bool {
 	head := &w.request.head
+	if w.stream != nil && w.refusal == nil { // its handler waits for what comes over the link
+		s.crew.join()
+		s.turn.Store(readingTurn(turn + 1))
+		go s.work(turn + 1)
+		w.running = 0
+		s.handle(w)
+		return false
+	}
 	if w.refusal == nil && head.Kind == wire.KindCall && s.opt.Methods.isSlow(head.Method) && !s.crowded() {
 		s.crew.join()
 		s.turn.Store(readingTurn(turn + 1))
@@ -209,7 +228,7 @@ func (s *Server) handle(w *worker) {
 		err = w.refusal
 	case in.Kind == wire.KindPing:
 	default:
-		c.Method, c.Metadata, c.Payload = in.Method, w.request.metadata, w.request.body
+		c.Method, c.Metadata, c.Payload, c.Stream = in.Method, w.request.metadata, w.request.body, w.stream
 		err = s.invoke(w)
 	}
 	s.conclude(w, err)
@@ -217,9 +236,12 @@ func (s *Server) handle(w *worker) {
 
 // conclude sends what came of w's call, and gives its memory back.
 func (s *Server) conclude(w *worker, err error) {
+	if w.stream != nil {
+		err = s.closeStream(w.stream, err)
+	}
 	s.running.Add(-1) // first: who has the reply, or has cancelled, may make another call
 	s.reply(w, err)
-	w.refusal, w.own = nil, nil
+	w.refusal, w.own, w.stream = nil, nil, nil
 	w.request.release(s.opt.Buffers)
 	if c := &w.incoming; c.out != nil {
 		s.opt.Buffers.put(c.out)

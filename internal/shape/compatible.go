@@ -66,6 +66,9 @@ func compatible(ours, theirs []*node) error {
 	}
 	c := &comparison{seen: make(map[[2]*node]bool)}
 	for i := range ours {
+		if ours[i].isStream() != theirs[i].isStream() { // any is like everything but a stream
+			return &MismatchError{Value: i + 1, Ours: ours[i].String(), Theirs: theirs[i].String()}
+		}
 		c.want(ours[i], theirs[i], nil, "")
 		for len(c.queue) > 0 {
 			if c.work > maxWork {
@@ -114,6 +117,8 @@ func (c *comparison) equal(p *pair) bool {
 		return false
 	}
 	switch a.kind {
+	case kindStream:
+		c.want(a.elem, b.elem, p, "[]")
 	case kindSlice, kindArray:
 		c.want(a.elem, b.elem, p, "[]")
 	case kindMap:

@@ -24,7 +24,7 @@ func Of(types []reflect.Type, fields Fields) (string, error) {
 		if i > 0 {
 			w.text = append(w.text, ',')
 		}
-		if err := w.write(t, MaxDepth); err != nil {
+		if err := w.writeMember(t); err != nil {
 			return "", fmt.Errorf("value %d: %w", i+1, err)
 		}
 	}

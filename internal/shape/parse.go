@@ -73,7 +73,7 @@ func (p *parser) tuple() []*node {
 		if len(types) > 0 {
 			p.expect(',')
 		}
-		types = append(types, p.typ(MaxDepth))
+		types = append(types, p.member())
 	}
 	return types
 }

@@ -3,7 +3,8 @@
 // A shape is the text of a tuple: the arguments of a method, or its results. It travels in the handshake, where the
 // two sides compare theirs ([Of], [Compatible]), and a tool that has no Go types builds values from it ([Types]).
 //
-//	tuple  = "(" [ type { "," type } ] ")"
+//	tuple  = "(" [ value { "," value } ] ")"
+//	value  = type | "stream[" type "]" | "reader"
 //	type   = [ "*" ] ( scalar | "any" | "[]byte" | "[]" type | "[" length "]" type | "map[" type "]" type
 //	         | struct | opaque | "#" number )
 //	struct = "{" [ name " " type { ";" name " " type } ] "}"
@@ -14,7 +15,7 @@
 // underscores stands in double quotes, as strconv.Quote writes it, and so does an opaque type's name when it holds
 // anything but those and ".", "/", "-", "~". "#n" is the n-th slice, array, map or struct of the text, counted from
 // 0 in the order in which they open: so a type that is used twice is written once, and a type that holds itself has
-// an end.
+// an end. A "stream" is a stream of values of a type, a "reader" one of bytes.
 //
 // The text comes from peers: parsing is bounded in depth, length and work, and never panics.
 package shape
@@ -64,6 +65,8 @@ const (
 	kindStruct  = kind(reflect.Struct)
 	kindBytes   = kind(64) // []byte
 	kindOpaque  = kind(65) // a type that marshals itself
+	kindStream  = kind(66) // a stream of values
+	kindReader  = kind(67) // a stream of bytes
 )
 
 // node is one type of a parsed shape. Nodes form a graph: a reference is a second pointer to one node.
@@ -72,7 +75,7 @@ type node struct {
 	name   string  // of an opaque type: "time.Time"
 	length int64   // of an array
 	key    *node   // of a map
-	elem   *node   // of a pointer, slice, array or map
+	elem   *node   // of a pointer, slice, array, map or stream
 	fields []field // of a struct
 }
 
@@ -137,6 +140,10 @@ func (n *node) text(depth int) string {
 		return "map[" + n.key.text(depth-1) + "]" + n.elem.text(depth-1)
 	case kindStruct:
 		return n.structText(depth - 1)
+	case kindStream:
+		return "a stream of " + n.elem.text(depth-1)
+	case kindReader:
+		return "a stream of bytes"
 	}
 	return scalarName(reflect.Kind(n.kind))
 }

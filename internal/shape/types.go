@@ -128,6 +128,8 @@ func (b *builder) make(n *node) (built, error) {
 		return b.makeMap(n)
 	case kindStruct:
 		return b.makeStruct(n)
+	case kindStream, kindReader:
+		return built{}, fmt.Errorf("%s can't be built of data: call the method by a typed function", n)
 	}
 	return newBuilt(scalarTypes[reflect.Kind(n.kind)], 8), nil
 }

@@ -22,6 +22,9 @@ const (
 	methodLong   = 4 // returns longReply bytes
 	methodFail   = 5 // returns an error whose identity is its argument
 	methodCounts = 2 // returns how many calls of methodWait have begun, and how many have ended
+	methodEchoes = 4 // sends the items that it receives
+	methodGather = 5 // receives items and returns their number
+	methodFlood  = 6 // sends items as long as it can, and counts like methodWait
 )
 
 // service answers the suite's calls.
@@ -57,7 +60,10 @@ func (s *service) Handle(ctx context.Context, c *link.Incoming) error {
 		c.Keep(binary.LittleEndian.AppendUint64(b, s.cancelled.Load()))
 		return nil
 	}
-	return wire.Errorf(wire.CodeNoMethod, "no method %d", c.Method)
+	if c.Stream == nil {
+		return wire.Errorf(wire.CodeNoMethod, "no method %d", c.Method)
+	}
+	return s.stream(c)
 }
 
 // pairing is a client here, and the server that it is linked to, here or in another process.

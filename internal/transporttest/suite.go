@@ -61,6 +61,9 @@ func Run(t *testing.T, transport Transport) {
 			t.Run("cancel", func(t *testing.T) { testCancel(t, m.meet(t, transport)) })
 			t.Run("cancel before it is sent", func(t *testing.T) { testCancelBefore(t, m.meet(t, transport)) })
 			t.Run("deadline", func(t *testing.T) { testDeadline(t, m.meet(t, transport)) })
+			t.Run("streams", func(t *testing.T) { testStreams(t, m.meet(t, transport)) })
+			t.Run("streams left", func(t *testing.T) { testStreamsLeft(t, m.meet(t, transport)) })
+			t.Run("stopped consumer", func(t *testing.T) { testStoppedConsumer(t, m.meet(t, transport)) })
 			for _, phase := range phases {
 				t.Run("client closes "+phase.name, func(t *testing.T) { testClose(t, m.meet(t, transport), phase, true) })
 				t.Run("server closes "+phase.name, func(t *testing.T) { testClose(t, m.meet(t, transport), phase, false) })
@@ -234,6 +237,23 @@ var phases = []phase{
 	{"in a call", func(t *testing.T, p *pairing) <-chan error {
 		ended := p.start(context.Background(), methodWait)
 		p.waitFor(t, "the handler to begin", func(c counts) bool { return c.begun == 1 })
+		return ended
+	}},
+	{"in a stream", func(t *testing.T, p *pairing) <-chan error {
+		ended := make(chan error, 1)
+		s := p.open(t, context.Background(), methodEchoes, true, true)
+		go func() {
+			sent := make(chan error, 1)
+			go func() { sent <- flood(s) }()
+			for n := 0; ; n++ {
+				if _, err := s.Recv(); err != nil {
+					break
+				}
+			}
+			_, err := s.Finish()
+			<-sent
+			ended <- err
+		}()
 		return ended
 	}},
 	{"in a message", func(t *testing.T, p *pairing) <-chan error {

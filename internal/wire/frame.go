@@ -25,7 +25,7 @@ const (
 	offFlags    = 5  // uint8
 	offMethod   = 6  // uint16: method number of a call, Code of an error, a refusal and a cancel
 	offID       = 8  // uint64: call id, chosen by the caller, never 0 for a call
-	offTimeout  = 16 // uint64: nanoseconds left to a call, 0 where there is no deadline
+	offTimeout  = 16 // uint64: nanoseconds left to a call, 0 where there is no deadline; the bytes of a credit
 	offTotal    = 24 // uint32: bytes of the whole message without its metadata
 	offMetadata = 28 // uint32: bytes of metadata that precede the message
 )
@@ -46,12 +46,19 @@ const (
 	KindPing    Kind = 9  // asks for a pong with the same id
 	KindPong    Kind = 10 // answers a ping
 	KindBye     Kind = 11 // server to client, last: a call that has no answer was not executed
+	KindItem    Kind = 12 // the next bytes of a call's stream
+	KindCredit  Kind = 13 // so many more bytes of a call's stream may be sent
+	KindEnd     Kind = 14 // client to server: no more items come; Method holds a Code where the stream failed
+	KindStop    Kind = 15 // server to client: no more items are read
 )
+
+// StreamWindow is how many bytes may be sent on a stream, in each direction, before the first credit.
+const StreamWindow = 32 << 10
 
 var kindNames = [...]string{
 	KindHello: "hello", KindWelcome: "welcome", KindRefuse: "refuse", KindCall: "call", KindReply: "reply",
 	KindError: "error", KindCancel: "cancel", KindGoaway: "goaway", KindPing: "ping", KindPong: "pong",
-	KindBye: "bye",
+	KindBye: "bye", KindItem: "item", KindCredit: "credit", KindEnd: "end", KindStop: "stop",
 }
 
 // String returns the kind's name in spec.md.
@@ -70,8 +77,10 @@ const (
 	FlagMore        Flags = 1 << 0 // another piece of this message follows
 	FlagPiece       Flags = 1 << 1 // not the first piece: continues the message of this id
 	FlagCancellable Flags = 1 << 2 // on a call: the caller may cancel it before its answer
+	FlagSends       Flags = 1 << 4 // on a call: the client streams to the server
+	FlagTakes       Flags = 1 << 5 // on a call: the server streams to the client
 
-	knownFlags = FlagMore | FlagPiece | FlagCancellable
+	knownFlags = FlagMore | FlagPiece | FlagCancellable | FlagSends | FlagTakes
 )
 
 // Header is the decoded header of a frame.
@@ -81,7 +90,7 @@ type Header struct {
 	Flags    Flags  //
 	Method   uint16 // method number of a call, Code of an error, a refusal and a cancel
 	ID       uint64 // call id
-	Timeout  uint64 // nanoseconds left to a call, 0 for no deadline
+	Timeout  uint64 // nanoseconds left to a call, 0 for no deadline; the bytes of a credit
 	Total    uint32 // bytes of the whole message without its metadata
 	Metadata uint32 // bytes of metadata at the start of the payload
 }
@@ -123,7 +132,7 @@ func FrameLength(b []byte) int { return int(binary.LittleEndian.Uint32(b[offLeng
 
 // check reports what is wrong with a header in itself.
 func (h *Header) check() error {
-	if h.Kind < KindHello || h.Kind > KindBye {
+	if h.Kind < KindHello || h.Kind > KindStop {
 		return protocolErrorf("frame of unknown kind %d", uint8(h.Kind))
 	}
 	if h.Flags&^knownFlags != 0 {

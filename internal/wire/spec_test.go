@@ -56,8 +56,9 @@ func TestSpecKindsFlagsAndCodes(t *testing.T) {
 	spectest.Compare(t, tables, "be made again.", codes)
 	spectest.Compare(t, tables, "Flags", [][]string{
 		{num(int(FlagMore)), "more"}, {num(int(FlagPiece)), "piece"}, {num(int(FlagCancellable)), "cancellable"},
+		{num(int(FlagSends)), "sends"}, {num(int(FlagTakes)), "takes"},
 	})
-	if all := FlagMore | FlagPiece | FlagCancellable; all != knownFlags {
+	if all := FlagMore | FlagPiece | FlagCancellable | FlagSends | FlagTakes; all != knownFlags {
 		t.Errorf("the flags of the table are %#x, those of the code %#x", all, knownFlags)
 	}
 	for c := range Code(len(codeNames)) {
@@ -77,6 +78,7 @@ func TestSpecLimits(t *testing.T) {
 		{"identity bytes", num(MaxIdentityBytes)},
 		{"handshake", num(MaxHandshake)},
 		{"methods", num(MaxMethods)},
+		{"stream window", num(StreamWindow)},
 	})
 }
 

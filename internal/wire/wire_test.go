@@ -49,7 +49,7 @@ func TestParseHeader(t *testing.T) {
 		{"a piece of more than it says", wire.Header{Kind: call, Flags: wire.FlagPiece, Length: 2, Total: 1}, "more than its message of 1"},
 		{"an empty first piece", wire.Header{Kind: call, Flags: wire.FlagMore, Total: 1}, "empty piece"},
 		{"an empty first piece with metadata", wire.Header{Kind: call, Flags: wire.FlagMore, Total: 1, Length: 3, Metadata: 3}, "empty piece"},
-		{"unknown flags", wire.Header{Kind: call, Flags: 0xf8}, "unknown flags 0xf8"},
+		{"unknown flags", wire.Header{Kind: call, Flags: 0xc8}, "unknown flags 0xc8"},
 		{"unknown kind", wire.Header{Kind: 200}, "unknown kind 200"},
 	}
 	for _, test := range tests {

@@ -1,0 +1,262 @@
+package link
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"hotline/internal/wire"
+)
+
+// fullWindow is how many bytes the sender of a stream may be ahead of a consumer that has begun to consume. Before that it
+// is wire.StreamWindow, so that streams nobody reads hold little.
+const fullWindow = 256 << 10
+
+// maxChunk is the largest buffer that is made for frames smaller than it, in bytes.
+const maxChunk = 16 << 10
+
+// inflow is the receiving direction of a stream. What is not marked otherwise is guarded by the link's mu.
+type inflow struct {
+	s       *Stream
+	wait    *call    // the consumer's
+	open    bool     // the peer may send: its end has not come
+	dropped bool     // nobody consumes: what comes is checked and dropped
+	err     error    // what the consumer gets when it has consumed all; io.EOF after a good end
+	allowed int      // bytes that the peer may still send
+	chunks  []*chunk // what has come, the oldest first
+	filling *chunk   // the one that a frame is being read into; the reader's
+	frame   message  // that frame; the reader's
+	limit   int      // of an item, in bytes; immutable
+
+	// These belong to the consumer.
+	window int    // how many bytes the peer may be ahead
+	view   []byte // the part of chunks[0] that is being consumed
+	viewed int    // its length in the beginning
+	taken  int    // bytes consumed for which no credit was given yet
+	part   []byte // an item that did not come in one piece
+}
+
+// chunk is a buffer with bytes that have come.
+type chunk struct {
+	buf        *buffer
+	begin, end int // what the consumer has not seen yet
+}
+
+// acceptLocked lets the present frame be read into the stream.
+func (f *inflow) acceptLocked(in *inbound) error {
+	n := int(in.head.Length)
+	if !f.open {
+		return wire.ProtocolErrorf("an item after the end of its stream")
+	}
+	if n > f.allowed {
+		return wire.ProtocolErrorf("%d bytes of a stream that had credit for %d", n, f.allowed)
+	}
+	f.allowed -= n
+	if f.dropped {
+		return nil
+	}
+	f.filling = f.roomLocked(n)
+	f.frame.body = f.filling.buf.b[:f.filling.end]
+	in.into, in.flow = &f.frame, f
+	return nil
+}
+
+// roomLocked returns a chunk with room for n more bytes: small frames share one.
+func (f *inflow) roomLocked(n int) *chunk {
+	size := 0
+	if last := len(f.chunks) - 1; last >= 0 {
+		c := f.chunks[last]
+		if cap(c.buf.b)-c.end >= n {
+			return c
+		}
+		size = min(2*cap(c.buf.b), maxChunk)
+	}
+	c := &chunk{buf: f.s.buffers.get(max(n, size))}
+	f.chunks = append(f.chunks, c)
+	return c
+}
+
+// arrivedLocked hands the frame that was read to the consumer.
+func (f *inflow) arrivedLocked() {
+	c := f.filling
+	f.filling = nil
+	if f.dropped {
+		f.s.buffers.put(c.buf)
+		return
+	}
+	c.end = len(f.frame.body)
+	f.s.end.wakeLocked(f.wait)
+}
+
+// endLocked lets the consumer see the stream's end behind what has come. Only the first counts.
+func (f *inflow) endLocked(err error) {
+	if f.err == nil {
+		f.err = err
+	}
+	f.s.end.wakeLocked(f.wait)
+}
+
+// dropLocked frees what has come: nobody consumes any more. A buffer that the consumer may have a part of, or that is being
+// read into, is left alone.
+func (f *inflow) dropLocked() {
+	if f.dropped {
+		return
+	}
+	f.dropped = true
+	for _, c := range f.chunks {
+		if c != f.filling && c.begin == 0 {
+			f.s.buffers.put(c.buf)
+		}
+	}
+	f.chunks = nil
+}
+
+// more makes view hold something, waiting for it.
+func (f *inflow) more() error {
+	s := f.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.taken += f.viewed
+	f.view, f.viewed = nil, 0
+	for {
+		if !s.livesLocked() {
+			return s.quit
+		}
+		if f.dropped {
+			return errOver
+		}
+		if n := f.dueLocked(); n > 0 {
+			f.grantLocked(n)
+			continue
+		}
+		if f.advanceLocked() {
+			return nil
+		}
+		if f.err != nil {
+			return f.err
+		}
+		s.end.sleepLocked(s, f.wait)
+	}
+}
+
+// advanceLocked puts the oldest bytes into view, and reports whether there are any.
+func (f *inflow) advanceLocked() bool {
+	for len(f.chunks) > 0 {
+		c := f.chunks[0]
+		if c.begin < c.end {
+			f.view = c.buf.b[c.begin:c.end]
+			f.viewed = len(f.view)
+			c.begin = c.end
+			return true
+		}
+		if c == f.filling {
+			return false
+		}
+		f.s.buffers.put(c.buf)
+		f.chunks[0] = nil
+		f.chunks = f.chunks[1:]
+	}
+	return false
+}
+
+// dueLocked returns for how many bytes credit is to be given now: half a window at once, so that it costs little.
+func (f *inflow) dueLocked() int {
+	if !f.open || f.taken < f.window/2 {
+		return 0
+	}
+	n := f.taken + fullWindow - f.window
+	f.taken, f.window = 0, fullWindow
+	f.allowed += n
+	return n
+}
+
+// grantLocked tells the peer of its credit. mu is given back meanwhile. When the peer has gone, what it sent is still to be
+// consumed, and its end comes behind that.
+func (f *inflow) grantLocked(n int) {
+	s := f.s
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	h := wire.Header{Kind: wire.KindCredit, ID: s.id, Timeout: uint64(n)}
+	if err := s.conn.Write(s.stop, &h, nil, nil); err != nil {
+		s.end.unwritten(s, err)
+	}
+}
+
+// Wait waits until something has come, or returns why nothing will.
+func (s *Stream) Wait() error {
+	if len(s.in.view) > 0 {
+		return nil
+	}
+	return s.in.more()
+}
+
+// Read reads the stream as bytes. It returns io.EOF at its end.
+func (s *Stream) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := s.Wait(); err != nil {
+		return 0, err
+	}
+	f := &s.in
+	n := copy(p, f.view)
+	f.view = f.view[n:]
+	return n, nil
+}
+
+// Recv waits for the next item, which is lent until the next call. It returns io.EOF at the stream's end: on a client that
+// means that the call has ended, and [ClientStream.Finish] says how.
+func (s *Stream) Recv() ([]byte, error) {
+	if err := s.Wait(); err != nil {
+		return nil, err
+	}
+	f := &s.in
+	size, n := binary.Uvarint(f.view)
+	if n <= 0 || size > uint64(len(f.view)-n) {
+		return f.itemSlow()
+	}
+	if size > uint64(f.limit) {
+		return nil, f.tooLarge(size)
+	}
+	item := f.view[n : n+int(size)]
+	f.view = f.view[n+int(size):]
+	return item, nil
+}
+
+// itemSlow puts an item together that lies in several chunks. Room is made as its bytes come, whatever it announces.
+func (f *inflow) itemSlow() ([]byte, error) {
+	part := f.part[:0]
+	if cap(part) > fullWindow {
+		part = nil
+	}
+	for want := 1; ; {
+		for len(part) < want {
+			if len(f.view) == 0 {
+				if err := f.more(); err == io.EOF {
+					return nil, fmt.Errorf("the stream ends within an item: %w", io.ErrUnexpectedEOF)
+				} else if err != nil {
+					return nil, err
+				}
+			}
+			n := min(want-len(part), len(f.view))
+			part = append(part, f.view[:n]...)
+			f.view = f.view[n:]
+		}
+		f.part = part
+		size, n := binary.Uvarint(part)
+		switch {
+		case n < 0 || size > uint64(f.limit):
+			return nil, f.tooLarge(size)
+		case n == 0:
+			want++
+		case want == n+int(size):
+			return part[n:], nil
+		default:
+			want = n + int(size)
+		}
+	}
+}
+
+func (f *inflow) tooLarge(size uint64) error {
+	return &TooLargeError{What: "one item", Size: int(min(size, 1<<62)), Limit: f.limit}
+}

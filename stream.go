@@ -1,0 +1,214 @@
+package hotline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+
+	"hotline/codec"
+	"hotline/internal/link"
+	"hotline/internal/shape"
+)
+
+var (
+	readerType     = reflect.TypeFor[io.Reader]()
+	readCloserType = reflect.TypeFor[io.ReadCloser]()
+)
+
+// streamType is a stream in a signature. A nil one is none.
+type streamType struct {
+	typ     reflect.Type
+	elem    reflect.Type // of its items; nil for bytes
+	failing bool         // its consumer sees an error: iter.Seq2 and the readers
+}
+
+// newStreamType returns nil where t is no stream, and an error where it is one that can't be sent.
+func newStreamType(t reflect.Type) (*streamType, error) {
+	elem, ok := shape.StreamOf(t)
+	if !ok && t.PkgPath() == "iter" {
+		return nil, errors.New("the second type of iter.Seq2 must be error")
+	}
+	if !ok {
+		return nil, nil
+	}
+	return &streamType{typ: t, elem: elem, failing: elem == nil || strings.HasPrefix(t.Name(), "Seq2[")}, nil
+}
+
+// isBytes reports whether raw can carry the stream.
+func (t *streamType) isBytes() bool { return t == nil || t.elem == nil || t.elem == bytesType }
+
+// appendTo returns types with the stream behind them.
+func (t *streamType) appendTo(types []reflect.Type) []reflect.Type {
+	if t == nil {
+		return types
+	}
+	return append(types[:len(types):len(types)], t.typ)
+}
+
+// items sends and receives the items of a stream.
+type items struct {
+	*streamType
+	plan codec.Plan
+	raw  bool
+	form *streamForm // nil where package reflect iterates
+}
+
+func newItems(t *streamType, c codec.Codec) *items {
+	if t == nil || t.elem == nil {
+		return &items{streamType: t}
+	}
+	return &items{streamType: t, plan: codec.PlanFor(c, []reflect.Type{t.elem}), raw: c.Name() == "raw", form: streamFormOf(layoutOf(t.elem))}
+}
+
+// cell is memory for one item.
+type cell struct {
+	values
+	buf []byte // the item, encoded
+}
+
+func (t *items) newCell() *cell { return &cell{values: newValues([]reflect.Type{t.elem})} }
+
+// send sends all that src, an iterator or a reader, has. It returns why src failed, or why nothing more could be sent.
+func (t *items) send(s *link.Stream, src reflect.Value) (failed, unsent error) {
+	if t.elem == nil {
+		return sendBytes(s, src.Interface().(io.Reader))
+	}
+	c := t.newCell()
+	t.each(src, c, func(err error) bool {
+		if failed = err; failed == nil {
+			unsent = t.sendOne(s, c)
+		}
+		c.clear()
+		return failed == nil && unsent == nil
+	})
+	return failed, unsent
+}
+
+func (t *items) sendOne(s *link.Stream, c *cell) error {
+	if t.raw {
+		return s.Send(*c.ptrs[0].(*[]byte))
+	}
+	b, err := t.plan.Append(c.buf[:0], c.ptrs)
+	if err != nil {
+		return err
+	}
+	if c.buf = b; cap(b) > maxKeptBuffer {
+		c.buf = nil
+	}
+	return s.Send(b)
+}
+
+// each iterates over src with each item in c.
+func (t *items) each(src reflect.Value, c *cell, yield func(err error) bool) {
+	if t.form != nil {
+		t.form.each(src, c, t.failing, yield)
+		return
+	}
+	if !t.failing {
+		for v := range src.Seq() {
+			c.elems[0].Set(v)
+			if !yield(nil) {
+				return
+			}
+		}
+		return
+	}
+	for v, e := range src.Seq2() {
+		c.elems[0].Set(v)
+		err, _ := e.Interface().(error)
+		if !yield(err) {
+			return
+		}
+	}
+}
+
+// iterator makes an iterator of the stream's type, whose body is run: it calls yield for each item that it has put into
+// c, and at most once, at the end, with an error, which only an iterator that is failing shows.
+func (t *items) iterator(run func(c *cell, yield func(err error) bool)) reflect.Value {
+	if t.form != nil {
+		return t.form.iterator(t, run)
+	}
+	return reflect.MakeFunc(t.typ, func(in []reflect.Value) []reflect.Value {
+		c := t.newCell()
+		run(c, func(err error) bool {
+			v := reflect.New(t.elem).Elem()
+			v.Set(c.elems[0])
+			args := []reflect.Value{v}
+			if t.failing {
+				args = append(args, reflect.ValueOf(&err).Elem())
+			}
+			return in[0].Call(args)[0].Bool()
+		})
+		return nil
+	})
+}
+
+// receive waits for the next item and puts it into c.
+func (t *items) receive(s *link.Stream, c *cell) error {
+	b, err := s.Recv()
+	if err != nil {
+		return err
+	}
+	if err := t.plan.Decode(b, c.ptrs); err != nil {
+		return &itemError{err}
+	}
+	return nil
+}
+
+// itemError says that an item came that can't be decoded.
+type itemError struct{ err error }
+
+func (e *itemError) Error() string { return "an item of the stream: " + e.err.Error() }
+func (e *itemError) Unwrap() error { return e.err }
+
+// copySize is how much of an io.Reader is read at once, in bytes.
+const copySize = 64 << 10
+
+// sendBytes is send for a reader.
+func sendBytes(s *link.Stream, r io.Reader) (failed, unsent error) {
+	buf := make([]byte, copySize)
+	for {
+		n, err := r.Read(buf)
+		if n > 0 {
+			if _, unsent := s.Write(buf[:n]); unsent != nil {
+				return nil, unsent
+			}
+		}
+		if err == io.EOF {
+			return nil, nil
+		}
+		if err != nil {
+			return err, nil
+		}
+	}
+}
+
+// streamError gives an error that a stream ended with the name of its method, where the other side sent it.
+func streamError(method string, err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	return callError(method, err)
+}
+
+// open begins a call with streams, over another link where the first one does not do.
+func (b *binding) open(ctx context.Context, c *Client, payload []byte) (v *link.ClientStream, err error) {
+	r := link.Request{Timeout: b.tags.timeout, Payload: payload, Fresh: b.codec.Name() == "raw"}
+	err = c.do(ctx, b.name, b.tags.idempotent, func(s *session, first bool) (err error) {
+		r.Method, r.IfIdle = s.numbers[b.index], first && c.pool.several.Load()
+		v, err = s.link.Open(ctx, &r, b.sig.sends != nil, b.sig.takes != nil)
+		if r.Shared {
+			c.scout.overlap()
+		}
+		return err
+	})
+	return v, err
+}
+
+// encodingError says that the arguments of a call could not be encoded.
+func encodingError(method string, err error) error {
+	return fmt.Errorf("hotline: %s: %w: arguments: %w", method, ErrNotExecuted, err)
+}
