@@ -18,8 +18,8 @@ import (
 type method struct {
 	name        string // in Go
 	wire        wire.Method
-	trustedOnly bool // its codec is for trusted peers
-	streams     bool
+	trustedOnly bool          // its codec is for trusted peers
+	stream      *streamMethod // nil for a method without streams
 	invoke      func(ctx context.Context, c *link.Incoming) error
 }
 
@@ -96,13 +96,14 @@ func compile(v reflect.Value, m reflect.Method, tags methodTags, base string, co
 	if err != nil {
 		return nil, fmt.Errorf("%w (or leave the method out: `except:%q` on the base)", err, m.Name)
 	}
-	out := &method{name: m.Name, trustedOnly: codec.TrustedOnly(c), streams: sig.streams()}
+	out := &method{name: m.Name, trustedOnly: codec.TrustedOnly(c)}
 	out.wire = wire.Method{
 		Name: wireName(m.Name, tags), Codec: c.Name(), Arguments: args, Results: results, Signature: sig.text(m.Name),
 		Fingerprint: shape.Fingerprint(args + results),
 	}
 	if sig.streams() {
-		out.invoke = newStreamMethod(v, m, &sig, c).invoke
+		out.stream = newStreamMethod(v, m, &sig, c)
+		out.invoke = out.stream.invoke
 	} else if c.Name() == "raw" {
 		out.invoke = rawInvoker(v, m, &sig)
 	} else {

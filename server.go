@@ -237,6 +237,7 @@ func (s *Server) open(ctx context.Context, w *worker.Settings) ([]*host, error) 
 	spinning := spin.NewGroup(spin.CPUs())
 	var hosts []*host
 	for _, v := range s.services {
+		v.learn(s.known)
 		h := newHost(s, v, shared, spinning)
 		if err := h.open(ctx, dir, w); err != nil {
 			return nil, errors.Join(fmt.Errorf("hotline: serve %s: %w", v.base.name, err), s.drain(ctx, hosts))

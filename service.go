@@ -164,6 +164,15 @@ func (b *baseTags) check() (err error) {
 	return err
 }
 
+// learn tells the methods that need it which errors the server knows, before the first call.
+func (s *service) learn(known *knownErrors) {
+	for _, m := range s.methods {
+		if m.stream != nil {
+			m.stream.known = known
+		}
+	}
+}
+
 // answer decides whether a client that said hello is welcome.
 func (s *service) answer(hello *wire.Hello, o *Server, instance string) (*wire.Welcome, *wire.Error) {
 	mine, _ := registry.Major(s.base.version) // checked at registration
@@ -204,7 +213,7 @@ func (h *linkHandler) Handle(ctx context.Context, c *link.Incoming) error {
 		return wire.Errorf(wire.CodeNoMethod, "service %s has no method number %d: it has %d", h.service.base.name, c.Method, len(h.service.methods))
 	}
 	m := h.service.methods[c.Method]
-	if m.streams != (c.Stream != nil) {
+	if (m.stream != nil) != (c.Stream != nil) {
 		return wire.Errorf(wire.CodeBadArguments, "%s was called with other streams", m.wire.Signature)
 	}
 	if m.trustedOnly && !h.trusted {

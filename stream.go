@@ -186,17 +186,20 @@ func sendBytes(s *link.Stream, r io.Reader) (failed, unsent error) {
 	}
 }
 
-// streamError gives an error that a stream ended with the name of its method, where the other side sent it.
-func streamError(method string, err error) error {
+// streamError is callError for what a stream ended with, which may be its end.
+func (k *knownErrors) streamError(method string, err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
-	return callError(method, err)
+	return k.callError(method, err)
 }
 
 // open begins a call with streams, over another link where the first one does not do.
 func (b *binding) open(ctx context.Context, c *Client, payload []byte) (v *link.ClientStream, err error) {
 	r := link.Request{Timeout: b.tags.timeout, Payload: payload, Fresh: b.codec.Name() == "raw"}
+	if err := scopeOf(ctx).attach(&r); err != nil {
+		return nil, c.dialer.known.callError(b.name, err)
+	}
 	err = c.do(ctx, b.name, b.tags.idempotent, func(s *session, first bool) (err error) {
 		r.Method, r.IfIdle = s.numbers[b.index], first && c.pool.several.Load()
 		v, err = s.link.Open(ctx, &r, b.sig.sends != nil, b.sig.takes != nil)

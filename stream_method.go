@@ -21,6 +21,7 @@ type streamMethod struct {
 	takes *items     // from the method
 	fn    reflect.Value
 	recv  reflect.Value
+	known *knownErrors // set before the first call: of the server
 }
 
 func newStreamMethod(recv reflect.Value, m reflect.Method, sig *signature, c codec.Codec) *streamMethod {
@@ -125,7 +126,7 @@ func (v *incomingStream) run(c *cell, yield func(error) bool) {
 			return
 		}
 		if err != nil {
-			v.failed(c, streamError(v.method.name, err), yield)
+			v.failed(c, v.method.known.streamError(v.method.name, err), yield)
 			return
 		}
 		if !yield(nil) {
@@ -149,5 +150,5 @@ func (v *incomingStream) failed(c *cell, err error, yield func(error) bool) {
 // Read implements io.Reader.
 func (v *incomingStream) Read(p []byte) (int, error) {
 	n, err := v.s.Read(p)
-	return n, streamError(v.method.name, err)
+	return n, v.method.known.streamError(v.method.name, err)
 }

@@ -17,6 +17,7 @@ type streamProxy struct {
 	results codec.Plan
 	sends   *items // to the server
 	takes   *items // from it
+	known   *knownErrors
 	open    func(ctx context.Context, payload []byte) (*link.ClientStream, error)
 }
 
@@ -24,7 +25,7 @@ type streamProxy struct {
 func (b *binding) streamProxy(c *Client) reflect.Value {
 	p := &streamProxy{
 		binding: b, args: codec.PlanFor(b.codec, b.sig.args), results: codec.PlanFor(b.codec, b.sig.results),
-		sends: newItems(b.sig.sends, b.codec), takes: newItems(b.sig.takes, b.codec),
+		sends: newItems(b.sig.sends, b.codec), takes: newItems(b.sig.takes, b.codec), known: c.dialer.known,
 	}
 	p.open = func(ctx context.Context, payload []byte) (*link.ClientStream, error) { return b.open(ctx, c, payload) }
 	return reflect.MakeFunc(b.field.Type(), p.call)
@@ -125,9 +126,10 @@ func (c *streamCall) end(v *link.ClientStream, err error) error {
 	var bad *itemError
 	if errors.As(err, &large) || errors.As(err, &bad) {
 		v.Cancel()
-		return callError(c.name, err)
+		return c.known.callError(c.name, err)
 	}
 	reply, failed := v.Finish()
+	failed = scopeOf(c.ctx).collect(&reply, failed)
 	reply.Release()
 	if failed == nil && err != io.EOF {
 		failed = err
@@ -135,7 +137,7 @@ func (c *streamCall) end(v *link.ClientStream, err error) error {
 	if failed == nil {
 		return nil
 	}
-	return callError(c.name, failed)
+	return c.known.callError(c.name, failed)
 }
 
 // upload is the function where only the client streams.
@@ -167,11 +169,11 @@ func (c *streamCall) uploadTo(results *values) error {
 	var bad *codec.Error
 	if errors.As(unsent, &large) || errors.As(unsent, &bad) {
 		v.Cancel()
-		return callError(c.name, unsent)
+		return c.known.callError(c.name, unsent)
 	}
 	reply, err := v.Finish()
-	if err != nil {
-		return callError(c.name, err)
+	if err = scopeOf(c.ctx).collect(&reply, err); err != nil {
+		return c.known.callError(c.name, err)
 	}
 	if c.codec.Name() == "raw" {
 		if len(results.ptrs) > 0 {
@@ -181,7 +183,7 @@ func (c *streamCall) uploadTo(results *values) error {
 	}
 	defer reply.Release()
 	if err := c.results.Decode(reply.Body, results.ptrs); err != nil {
-		return callError(c.name, err)
+		return c.known.callError(c.name, err)
 	}
 	return nil
 }
@@ -239,7 +241,7 @@ func (r *incomingReader) fail(err error) {
 func (r *incomingReader) Close() error {
 	if r.err == nil {
 		r.v.Cancel()
-		r.err = callError(r.call.name, ErrClosed)
+		r.err = r.call.known.callError(r.call.name, ErrClosed)
 	}
 	return nil
 }

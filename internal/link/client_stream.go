@@ -85,7 +85,7 @@ func (s *ClientStream) sayEndLocked(why error) {
 	h := wire.Header{Kind: wire.KindEnd, ID: s.id}
 	var words []byte
 	if why != nil {
-		e := toWire(why)
+		e := s.link.opt.toWire(why)
 		if most := s.conn.MaxFrame() / 2; len(e.Message) > most {
 			e = &wire.Error{Code: e.Code, Message: e.Message[:most] + " …"}
 		}

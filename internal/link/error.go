@@ -60,13 +60,13 @@ func maybeExecuted(cause error) error { return fmt.Errorf("%w: %w", ErrMaybeExec
 // maxErrorText bounds the words of an error that crosses the wire, in bytes.
 const maxErrorText = 64 << 10
 
-// toWire turns what a handler returned into what crosses the wire.
-func (s *Server) toWire(err error) *wire.Error {
+// toWire turns what a handler returned, or a stream ended with, into what crosses the wire.
+func (o *Options) toWire(err error) *wire.Error {
 	e, ok := err.(*wire.Error) // and not one that err wraps: that would be the outcome of another call
 	if !ok {
 		e = &wire.Error{Code: codeOf(err), Message: err.Error()}
-		if s.opt.Identify != nil {
-			e.Identities = s.opt.Identify(err)
+		if o.Identify != nil {
+			e.Identities = o.Identify(err)
 		}
 	}
 	if len(e.Message) > maxErrorText {

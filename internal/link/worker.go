@@ -282,7 +282,7 @@ func (s *Server) invoke(w *worker) (err error) {
 		ctx = w.own
 	}
 	if err = s.handler.Handle(ctx, c); err != nil {
-		err = s.toWire(err) // here, because it may panic too
+		err = s.opt.toWire(err) // here, because it may panic too
 	}
 	returned = true
 	return err
@@ -310,7 +310,7 @@ func (s *Server) reply(w *worker, err error) {
 	}
 	payload := c.Reply
 	if err != nil {
-		e := s.toWire(err)
+		e := s.opt.toWire(err)
 		w.head.Kind, w.head.Method = wire.KindError, uint16(e.Code)
 		payload = wire.AppendError(nil, e)
 		if checkMetadata(s.conn, c.ReplyMetadata) != nil {
