@@ -144,7 +144,7 @@ func streamPair(t testing.TB, change ...func(*config)) (*pair, *streamer) {
 	p := newPair(t, s.handle, change...)
 	t.Cleanup(func() {
 		s.gate.open()
-		if p.client.Err() == nil {
+		if p.client.Err() == nil && p.server.Err() == nil {
 			wantNothingLeft(t, p)
 		}
 	})
