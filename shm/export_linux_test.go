@@ -62,7 +62,7 @@ func AcceptingReply(toServer, toClient uint64) []byte {
 
 // InitialiseRing writes the header of a window's file as a server does.
 func InitialiseRing(fd int, ringSize uint64) error {
-	m, w, err := mapRing(fd, ringSize)
+	m, w, err := mapRing(fd, ringSize, 0)
 	if err != nil {
 		return err
 	}
