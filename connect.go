@@ -28,7 +28,7 @@ import (
 // method has ended, and where there are MaxInFlight of them the next one waits.
 //
 // After [Connect] the functions may be called by many goroutines at once. They keep nothing of their arguments once
-// they have returned, and their results belong to the caller. The errors are those of the package; see [Error],
+// they have returned, and their results belong to the caller. A [Buffer] has rules of its own. The errors are those of the package; see [Error],
 // [ErrNotExecuted] and [ErrMaybeExecuted].
 type ClientMethodsBase struct{ client *Client }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"hotline/codec"
@@ -15,6 +16,7 @@ var (
 	contextType = reflect.TypeFor[context.Context]()
 	errorType   = reflect.TypeFor[error]()
 	bytesType   = reflect.TypeFor[[]byte]()
+	bufferType  = reflect.TypeFor[*Buffer]()
 )
 
 // signature is a method's type without its receiver: func([ctx,] args...) ([results...] [, error]).
@@ -63,25 +65,47 @@ func isStream(t reflect.Type) bool {
 	return t.PkgPath() == "iter" && (strings.HasPrefix(t.Name(), "Seq[") || strings.HasPrefix(t.Name(), "Seq2["))
 }
 
-// isRaw reports whether bytes can go as they are: one []byte or none each way.
+// isRaw reports whether bytes can go as they are: one []byte, one *Buffer or nothing each way.
 func (s *signature) isRaw() bool { return isBytes(s.args) && isBytes(s.results) }
 
-// isEcho reports whether s is raw unless it says otherwise: one []byte in, one out.
-func (s *signature) isEcho() bool { return s.isRaw() && len(s.args) == 1 && len(s.results) == 1 }
+// isEcho reports whether s is raw unless it says otherwise: one []byte in, one out, or a *Buffer either way.
+func (s *signature) isEcho() bool {
+	return s.isRaw() && len(s.args) == 1 && len(s.results) == 1 || s.placed()
+}
 
 func isBytes(types []reflect.Type) bool {
-	return len(types) == 0 || len(types) == 1 && types[0] == bytesType
+	return len(types) == 0 || len(types) == 1 && (types[0] == bytesType || types[0] == bufferType)
+}
+
+// placed reports whether a *Buffer goes either way.
+func (s *signature) placed() bool { return s.takesBuffer() || s.returnsBuffer() }
+
+func (s *signature) takesBuffer() bool   { return slices.Contains(s.args, bufferType) }
+func (s *signature) returnsBuffer() bool { return slices.Contains(s.results, bufferType) }
+
+// onWire returns the types as shapes know them: a Buffer is bytes.
+func onWire(types []reflect.Type) []reflect.Type {
+	types = slices.Clone(types)
+	for i := range types {
+		if types[i] == bufferType {
+			types[i] = bytesType
+		}
+	}
+	return types
 }
 
 // shapes describes arguments and results as c sends them. The error names the type that it can't.
 func (s *signature) shapes(c codec.Codec) (args, results string, err error) {
-	if c.Name() == "raw" && !s.isRaw() {
-		return "", "", errors.New("codec raw takes one []byte or nothing and returns one []byte or nothing: choose another codec")
+	switch {
+	case c.Name() == "raw" && !s.isRaw():
+		return "", "", errors.New("codec raw takes one []byte, one *hotline.Buffer or nothing, and returns one or nothing: choose another codec")
+	case c.Name() != "raw" && s.placed():
+		return "", "", fmt.Errorf("codec %s doesn't take a *hotline.Buffer: take []byte, or choose codec raw", c.Name())
 	}
-	if args, err = shape.Of(s.args, fieldsOf(c)); err != nil {
+	if args, err = shape.Of(onWire(s.args), fieldsOf(c)); err != nil {
 		return "", "", fmt.Errorf("arguments: %w", err)
 	}
-	if results, err = shape.Of(s.results, fieldsOf(c)); err != nil {
+	if results, err = shape.Of(onWire(s.results), fieldsOf(c)); err != nil {
 		return "", "", fmt.Errorf("results: %w", err)
 	}
 	return args, results, nil
