@@ -17,7 +17,9 @@ type placedServer struct {
 }
 
 // Echo returns its argument.
-func (*placedServer) Echo(_ context.Context, b *hotline.Buffer) (*hotline.Buffer, error) { return b, nil }
+func (*placedServer) Echo(_ context.Context, b *hotline.Buffer) (*hotline.Buffer, error) {
+	return b, nil
+}
 
 // Flip changes its argument where it is.
 func (*placedServer) Flip(b *hotline.Buffer) *hotline.Buffer {

@@ -79,3 +79,28 @@ var (
 	StreamReply = reply{granted: ringSizes{MinRingSize, MinRingSize}, stream: true}.encode()
 	CallsReply  = reply{granted: ringSizes{MinRingSize, MinRingSize}}.encode()
 )
+
+// Arena returns how many units of the arena that we write are in use, of how many.
+func (c *Conn) Arena() (used, all int) {
+	a := c.arenas[1]
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, s := range a.segments {
+		if !a.freeLocked(i) {
+			used += s.units
+		}
+	}
+	return used, len(a.returned) - a.first()
+}
+
+// Mapped reports whether the two mappings, in and out, show the shared memory.
+func (c *Conn) Mapped() (in, out bool) {
+	return c.in.win.header.magic.Load() != 0, c.out.win.header.magic.Load() != 0
+}
+
+// ReturnAll gives back every block that the peer may have lent.
+func (c *Conn) ReturnAll() {
+	for i := range c.arenas[0].returned {
+		c.arenas[0].giveBack(i)
+	}
+}

@@ -32,7 +32,7 @@ func (*hotlineServer) Echo(_ context.Context, data []byte) ([]byte, error) { ret
 func (*hotlineServer) EchoInPlace(_ context.Context, data *hotline.Buffer) (*hotline.Buffer, error) {
 	return data, nil
 }
-func (*hotlineServer) Sum(_ context.Context, a, b int) (int, error)        { return a + b, nil }
+func (*hotlineServer) Sum(_ context.Context, a, b int) (int, error) { return a + b, nil }
 
 // hotlineClient is a struct of typed functions, as programs use it.
 type hotlineClient struct {
