@@ -93,14 +93,18 @@ func message(n int) []byte {
 	return b
 }
 
+// flip inverts the bits of b at both ends.
 func flip(b []byte) {
-	for i := range b {
+	for i := range min(len(b), 64) {
+		b[i] = ^b[i]
+	}
+	for i := max(64, len(b)-64); i < len(b); i++ {
 		b[i] = ^b[i]
 	}
 }
 
-// placedSizes are small ones, that of a block and what is next to it, and one that no arena has room for.
-var placedSizes = []int{0, 1, 100, 16 << 10, 16<<10 + 1, 100_000, 1 << 20, 17 << 20}
+// placedSizes are small ones, that of a unit of blocks and what is next to it, and large ones.
+var placedSizes = []int{0, 1, 100, 16 << 10, 16<<10 + 1, 100_000, 1 << 20}
 
 // overEach runs a test over each way that a client has to a server.
 func overEach(t *testing.T, service any, test func(t *testing.T, connect func(client any))) {
@@ -126,6 +130,12 @@ func TestBuffers(t *testing.T) {
 		connect(&c)
 		for _, n := range placedSizes {
 			testBuffer(t, &c, service, message(n))
+		}
+		large := message(17 << 20) // no arena has room for it
+		b := c.NewBuffer(len(large))
+		copy(b.Bytes(), large)
+		if got, err := c.Copy(b); err != nil || !bytes.Equal(got.Bytes(), large) {
+			t.Errorf("Copy of %d bytes: got %d, %v", len(large), got.Len(), err)
 		}
 		got, err := c.Make()
 		if err != nil || !bytes.Equal(got.Bytes(), message(1 << 20)[:100_000]) {
