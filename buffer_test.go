@@ -251,3 +251,38 @@ func TestBufferWithoutLink(t *testing.T) {
 		t.Error("nil has bytes")
 	}
 }
+
+// A Buffer that was made for a link that has ended goes over the next one.
+func TestBufferOfEarlierLink(t *testing.T) {
+	first := new(hotline.Server)
+	dir := serve(t, first, new(placedServer))
+	var c placedClient
+	if err := (&hotline.Dialer{Dir: dir}).Connect(t.Context(), &c, "shm://"); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	data := message(1 << 20)
+	b := c.NewBuffer(len(data))
+	copy(b.Bytes(), data)
+	if err := first.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	second := &hotline.Server{Dir: dir, Logger: first.Logger, BufferMemory: -1}
+	if err := second.Register(new(placedServer)); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- second.Serve(context.Background()) }()
+	waitReady(t, dir, 1, ended)
+	got, err := c.Flip(t.Context(), b)
+	if err != nil || got.Len() != len(data) || got.Bytes()[0] != ^data[0] || !bytes.Equal(got.Bytes()[64:len(data)-64], data[64:len(data)-64]) {
+		t.Errorf("got %d bytes, %v", got.Len(), err)
+	}
+	got.Release()
+	if err := second.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+}
