@@ -46,7 +46,7 @@ import (
 // A stream's consumer is at most 256 KiB behind its producer, who waits then. Nobody else does.
 //
 // After [Connect] the functions may be called by many goroutines at once. They keep nothing of their arguments once
-// they have returned, and their results belong to the caller. The errors are those of the package; see [Error],
+// they have returned, and their results belong to the caller. A [Buffer] has rules of its own. The errors are those of the package; see [Error],
 // [ErrNotExecuted] and [ErrMaybeExecuted].
 type ClientMethodsBase struct{ client *Client }
 

@@ -140,3 +140,48 @@ func ExampleServer_Register() {
 	// Output:
 	// hotline: register hotline_test.forgotten: the tag of hotline.ServerMethodsBase needs port and name: `port:"5555" name:"a_name"`, it is ""
 }
+
+// invertServer inverts pictures where they are.
+type invertServer struct {
+	hotline.ServerMethodsBase `port:"5562" name:"invert"`
+}
+
+func (*invertServer) Invert(_ context.Context, picture *hotline.Buffer) (*hotline.Buffer, error) {
+	pixels := picture.Bytes()
+	for i := range pixels {
+		pixels[i] = 255 - pixels[i]
+	}
+	return picture, nil // the same memory goes back
+}
+
+// A Buffer goes to the server and back without a copy.
+func ExampleBuffer() {
+	dir, stop := serveExample(new(invertServer), "invert")
+	defer stop()
+	var client struct {
+		hotline.ClientMethodsBase `name:"invert"`
+		Invert                    func(ctx context.Context, picture *hotline.Buffer) (*hotline.Buffer, error)
+	}
+	if err := (&hotline.Dialer{Dir: dir}).Connect(context.Background(), &client); err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	picture := client.NewBuffer(1 << 20)
+	pixels := picture.Bytes()
+	for i := range pixels { // make the picture where it is to be sent from
+		pixels[i] = byte(i)
+	}
+	inverted, err := client.Invert(context.Background(), picture) // picture is given away
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer inverted.Release()
+	fmt.Println(inverted.Len(), inverted.Bytes()[:4])
+
+	_, err = client.Invert(context.Background(), picture)
+	fmt.Println(errors.Is(err, hotline.ErrReleased))
+	// Output:
+	// 1048576 [255 254 253 252]
+	// true
+}

@@ -110,7 +110,8 @@ func (h *host) stop(ctx context.Context) error {
 
 // listen opens a listener for every transport that the service is to be reached by.
 func (h *host) listen(w *worker.Settings) error {
-	shmListener, err := shm.Listen(h.entry.SocketPath("shm"), &shm.Options{MaxSpin: h.server.MaxSpin, Spin: h.spin})
+	shmListener, err := shm.Listen(h.entry.SocketPath("shm"),
+		&shm.Options{ArenaSize: h.server.BufferMemory, MaxSpin: h.server.MaxSpin, Spin: h.spin})
 	switch {
 	case err == nil:
 		h.listeners = append(h.listeners, acceptor[*shm.Conn]{shmListener})

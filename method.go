@@ -19,6 +19,7 @@ type method struct {
 	name        string // in Go
 	wire        wire.Method
 	trustedOnly bool          // its codec is for trusted peers
+	inPlace     bool          // it takes a *Buffer
 	stream      *streamMethod // nil for a method without streams
 	invoke      func(ctx context.Context, c *link.Incoming) error
 }
@@ -101,19 +102,23 @@ func compile(v reflect.Value, m reflect.Method, tags methodTags, base string, co
 		Name: wireName(m.Name, tags), Codec: c.Name(), Arguments: args, Results: results, Signature: sig.text(m.Name),
 		Fingerprint: shape.Fingerprint(args + results),
 	}
-	if sig.streams() {
+	switch {
+	case sig.streams():
 		out.stream = newStreamMethod(v, m, &sig, c)
 		out.invoke = out.stream.invoke
-	} else if c.Name() == "raw" {
+	case sig.placed():
+		out.inPlace = sig.takesBuffer()
+		out.invoke = newPlacedMethod(v, m, &sig).invoke
+	case c.Name() == "raw":
 		out.invoke = rawInvoker(v, m, &sig)
-	} else {
+	default:
 		out.invoke = newTypedMethod(v, m, &sig, c).invoke
 	}
 	return out, nil
 }
 
-// codecFor chooses a method's codec: the one its tag names, raw for []byte to []byte and for io.Reader, else that of
-// the base, else msgpack.
+// codecFor chooses a method's codec: the one its tag names, raw for []byte to []byte and where an io.Reader or a *Buffer
+// is, else that of the base, else msgpack.
 func codecFor(sig *signature, tag, base string, codecs []codec.Codec) (codec.Codec, error) {
 	switch {
 	case tag != "":

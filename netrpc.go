@@ -117,6 +117,9 @@ func isPublic(t reflect.Type) bool {
 func compileNetRPC(v reflect.Value, m reflect.Method, c codec.Codec) (*method, error) {
 	sig := signature{args: []reflect.Type{m.Type.In(1)}, results: []reflect.Type{m.Type.In(2).Elem()}, err: true}
 	args, results, err := sig.shapes(c)
+	if err == nil && sig.placed() {
+		err = errors.New("a *hotline.Buffer is for methods of hotline's own form: take []byte")
+	}
 	if err != nil {
 		return nil, err
 	}

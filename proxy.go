@@ -12,10 +12,12 @@ import (
 
 // proxy makes the function.
 func (b *binding) proxy(c *Client) reflect.Value {
-	if b.sig.streams() {
+	switch {
+	case b.sig.streams():
 		return b.streamProxy(c)
-	}
-	if b.codec.Name() == "raw" {
+	case b.sig.placed():
+		return b.placedProxy(c)
+	case b.codec.Name() == "raw":
 		return b.rawProxy(c)
 	}
 	return b.typedProxy(c)
@@ -23,16 +25,22 @@ func (b *binding) proxy(c *Client) reflect.Value {
 
 // call sends a request and waits for the reply, on another link where the first one does not do.
 func (b *binding) call(ctx context.Context, c *Client, payload []byte, fresh bool) (link.Reply, error) {
-	r := link.Request{Timeout: b.tags.timeout, Payload: payload, Fresh: fresh}
+	return b.request(ctx, c, &link.Request{Payload: payload, Fresh: fresh})
+}
+
+// request is call for a request that is made up but for its method. One in shared memory goes over the link that shares it,
+// busy or not.
+func (b *binding) request(ctx context.Context, c *Client, r *link.Request) (link.Reply, error) {
+	r.Timeout = b.tags.timeout
 	about := scopeOf(ctx)
-	if err := about.attach(&r); err != nil {
+	if err := about.attach(r); err != nil {
 		return link.Reply{}, c.dialer.known.callError(b.name, err)
 	}
 	s := c.pool.hot.Load()
 	r.Method = s.numbers[b.index]
-	reply, err := c.send(ctx, s, true, b.tags.oneway, &r)
-	if err != nil && again(err, b.tags.idempotent) {
-		reply, err = b.callAgain(ctx, c, r, s, err)
+	reply, err := c.send(ctx, s, !r.Loan.Shared(), b.tags.oneway, r)
+	if err != nil && again(err, b.mayRepeat(r)) {
+		reply, err = b.callAgain(ctx, c, *r, s, err)
 	}
 	if err = about.collect(&reply, err); err != nil {
 		return reply, c.dialer.known.callError(b.name, err)
@@ -40,8 +48,12 @@ func (b *binding) call(ctx context.Context, c *Client, payload []byte, fresh boo
 	return reply, nil
 }
 
+// mayRepeat reports whether a request may be sent again that the server may have begun to execute. In a block of shared memory
+// the method may have changed it.
+func (b *binding) mayRepeat(r *link.Request) bool { return b.tags.idempotent && !r.Loan.Shared() }
+
 func (b *binding) callAgain(ctx context.Context, c *Client, r link.Request, s *session, cause error) (reply link.Reply, err error) {
-	err = c.retry(ctx, b.name, b.tags.idempotent, s, cause, func(s *session, _ bool) (err error) {
+	err = c.retry(ctx, b.name, b.mayRepeat(&r), s, cause, func(s *session, _ bool) (err error) {
 		r.Method = s.numbers[b.index]
 		reply, err = c.send(ctx, s, false, b.tags.oneway, &r)
 		return err
@@ -93,7 +105,8 @@ type proxy struct {
 	results codec.Plan
 	oneway  bool // there is no reply
 	send    func(ctx context.Context, payload []byte) (link.Reply, error)
-	frames  sync.Pool // *frame
+	placed  func(ctx context.Context, v *frame) error // makes the call where a *Buffer is passed or returned; else nil
+	frames  sync.Pool                                 // *frame
 }
 
 // typedProxy makes the function.
@@ -135,6 +148,9 @@ func (p *proxy) end(v *frame) {
 
 // call encodes the arguments, calls and decodes the results.
 func (p *proxy) call(ctx context.Context, v *frame) error {
+	if p.placed != nil {
+		return p.placed(ctx, v)
+	}
 	payload, err := p.args.Append(v.buf[:0], v.args.ptrs)
 	if err != nil {
 		return fmt.Errorf("hotline: %s: %w: arguments: %w", p.name, ErrNotExecuted, err)

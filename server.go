@@ -18,6 +18,7 @@ import (
 	"hotline/internal/spin"
 	"hotline/internal/worker"
 	"hotline/registry"
+	"hotline/shm"
 )
 
 // Server serves one or more services from this process. Fields are read when [Server.Serve] begins and must not change
@@ -65,6 +66,11 @@ type Server struct {
 	// MaxSpin is the longest that a link may poll for its peer before it sleeps: CPU time for speed. Zero is 100 µs, which a link
 	// spends only while that pays; less than zero is never. A process that has less than two CPUs never does.
 	MaxSpin time.Duration
+
+	// BufferMemory is how much shared memory each direction of a link has for [Buffer] values, in bytes; 16 MiB by default, at
+	// most 1 GiB, less than zero is none. It is address space until Buffers use it, and is given back when they have not
+	// for a while. Messages that find no room there are sent as others are.
+	BufferMemory int
 
 	// Logger takes the server's log; by default it goes to standard error, for people. Handlers' panics, with
 	// their stacks, are there and nowhere else.
@@ -201,6 +207,8 @@ func (s *Server) begin() error {
 		return errors.New("hotline: no service to serve: call Register first")
 	case s.MaxMessage < 0 || s.MaxInFlight < 0 || s.HandshakeTimeout < 0 || s.DrainTimeout < 0:
 		return errors.New("hotline: MaxMessage, MaxInFlight, HandshakeTimeout and DrainTimeout must not be negative")
+	case s.BufferMemory > shm.MaxArenaSize:
+		return fmt.Errorf("hotline: BufferMemory is at most %d", shm.MaxArenaSize)
 	case int64(s.MaxMessage) > 1<<32-1 || s.MaxInFlight > link.MaxMaxInFlight:
 		return fmt.Errorf("hotline: MaxMessage is at most 4 GiB - 1 and MaxInFlight at most %d", link.MaxMaxInFlight)
 	}

@@ -42,7 +42,8 @@ import (
 // that it returned does. A method that takes an iter.Seq can't see that the client's stream has failed, so its call fails
 // whatever it returns; with iter.Seq2 the error is the last pair. A ReadCloser is closed by the server. A method that can't be served is an error when the
 // service is registered. Methods are called by many goroutines at once. A []byte argument of a raw method is valid
-// until the method returns; what a raw method returns must not change afterwards.
+// until the method returns; what a raw method returns must not change afterwards. For large messages a raw method may have a
+// *Buffer in the place of a []byte; see [Buffer] for who owns it.
 //
 // A struct of function fields that is embedded beside the base, and that clients embed too, gives the methods of the
 // same names its tags; see [ClientMethodsBase].
@@ -224,6 +225,11 @@ func (h *linkHandler) Handle(ctx context.Context, c *link.Incoming) error {
 		return m.invokeWithMetadata(ctx, c)
 	}
 	return m.invoke(ctx, c)
+}
+
+// InPlace implements link.Placer.
+func (h *linkHandler) InPlace(method uint16) bool {
+	return int(method) < len(h.service.methods) && h.service.methods[method].inPlace
 }
 
 // Serve serves services of this process until ctx ends or SIGINT or SIGTERM comes, lets the calls in flight end, and

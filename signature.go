@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"hotline/codec"
@@ -15,6 +16,7 @@ var (
 	contextType = reflect.TypeFor[context.Context]()
 	errorType   = reflect.TypeFor[error]()
 	bytesType   = reflect.TypeFor[[]byte]()
+	bufferType  = reflect.TypeFor[*Buffer]()
 )
 
 // signature is a method's type without its receiver: func([ctx,] args... [, stream]) ([results...] [, error]), or with a
@@ -90,7 +92,7 @@ func (s *signature) streams() bool { return s.sends != nil || s.takes != nil }
 // canFail reports whether a caller learns that a call failed.
 func (s *signature) canFail() bool { return s.err || s.takes != nil && s.takes.elem != nil }
 
-// isRaw reports whether bytes can go as they are: one []byte or none each way, and streams of bytes.
+// isRaw reports whether bytes can go as they are: one []byte, one *Buffer or nothing each way, and streams of bytes.
 func (s *signature) isRaw() bool {
 	return isBytes(s.args) && isBytes(s.results) && s.sends.isBytes() && s.takes.isBytes()
 }
@@ -100,27 +102,50 @@ func (s *signature) mustBeRaw() bool {
 	return s.sends != nil && s.sends.elem == nil || s.takes != nil && s.takes.elem == nil
 }
 
-// isEcho reports whether s is raw unless it says otherwise: one []byte in, one out, or bytes by io.Reader.
+// isEcho reports whether s is raw unless it says otherwise: one []byte in, one out, a *Buffer either way, or bytes by
+// io.Reader.
 func (s *signature) isEcho() bool {
-	return s.mustBeRaw() || !s.streams() && s.isRaw() && len(s.args) == 1 && len(s.results) == 1
+	return s.mustBeRaw() || s.placed() || !s.streams() && s.isRaw() && len(s.args) == 1 && len(s.results) == 1
 }
 
 func isBytes(types []reflect.Type) bool {
-	return len(types) == 0 || len(types) == 1 && types[0] == bytesType
+	return len(types) == 0 || len(types) == 1 && (types[0] == bytesType || types[0] == bufferType)
+}
+
+// placed reports whether a *Buffer goes either way.
+func (s *signature) placed() bool { return s.takesBuffer() || s.returnsBuffer() }
+
+func (s *signature) takesBuffer() bool   { return slices.Contains(s.args, bufferType) }
+func (s *signature) returnsBuffer() bool { return slices.Contains(s.results, bufferType) }
+
+// onWire returns the types as shapes know them: a Buffer is bytes.
+func onWire(types []reflect.Type) []reflect.Type {
+	types = slices.Clone(types)
+	for i := range types {
+		if types[i] == bufferType {
+			types[i] = bytesType
+		}
+	}
+	return types
 }
 
 // shapes describes arguments and results as c sends them. The error names the type that it can't.
 func (s *signature) shapes(c codec.Codec) (args, results string, err error) {
-	if c.Name() == "raw" && !s.isRaw() {
-		return "", "", errors.New("codec raw takes one []byte or nothing and returns one []byte or nothing: choose another codec")
+	switch {
+	case s.streams() && s.placed():
+		return "", "", errors.New("a *hotline.Buffer can't go beside a stream: take []byte")
+	case c.Name() == "raw" && !s.isRaw():
+		return "", "", errors.New("codec raw takes one []byte, one *hotline.Buffer or nothing, and returns one or nothing: choose another codec")
+	case c.Name() != "raw" && s.placed():
+		return "", "", fmt.Errorf("codec %s doesn't take a *hotline.Buffer: take []byte, or choose codec raw", c.Name())
 	}
 	if c.Name() != "raw" && s.mustBeRaw() {
 		return "", "", fmt.Errorf("io.Reader and io.ReadCloser need codec raw, not %s: use it, or stream items", c.Name())
 	}
-	if args, err = shape.Of(s.sends.appendTo(s.args), fieldsOf(c)); err != nil {
+	if args, err = shape.Of(s.sends.appendTo(onWire(s.args)), fieldsOf(c)); err != nil {
 		return "", "", fmt.Errorf("arguments: %w", err)
 	}
-	if results, err = shape.Of(s.takes.appendTo(s.results), fieldsOf(c)); err != nil {
+	if results, err = shape.Of(s.takes.appendTo(onWire(s.results)), fieldsOf(c)); err != nil {
 		return "", "", fmt.Errorf("results: %w", err)
 	}
 	return args, results, nil

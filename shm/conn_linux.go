@@ -42,6 +42,7 @@ type Conn struct {
 	rawSock syscall.RawConn  // sock's, for sends that never wait
 	sendFn  func(fd uintptr) // sendSpace, made a func once
 	maps    [2]*mapping      // of in and out
+	arenas  [2]*arena        // likewise; nil where there is none
 	bed     *bed             // where Next sleeps
 	bell    *bell            // what wakes the peer's Next
 	out     writer
@@ -59,6 +60,7 @@ type Conn struct {
 	_ [64]byte // the reader's words are apart from the writers'
 
 	in          source
+	arriving    arriving    // the block of the present frame
 	spin        spin.Waiter // of Ready
 	wokenSpin   spin.Waiter // of Ready after the peer had to be woken
 	rang        atomic.Bool // the peer's doorbell was rung since Ready last waited
@@ -74,6 +76,7 @@ type parts struct {
 	sock    *net.UnixConn
 	fds     []int // as in the reply
 	granted ringSizes
+	arena   uint64 // bytes of each arena
 	client  bool
 	trusted bool
 }
@@ -99,16 +102,17 @@ func newConn(path string, p parts, s settings, agree func(in, out *window) error
 		in, out, inBell, outBell = out, in, outBell, inBell
 		inSize, outSize = outSize, inSize
 	}
-	inMap, inWindow, err := mapRing(p.fds[in], inSize)
+	inMap, inWindow, err := mapRing(p.fds[in], inSize, p.arena)
 	if err != nil {
 		return nil, err
 	}
 	c.maps[0] = inMap
-	outMap, outWindow, err := mapRing(p.fds[out], outSize)
+	outMap, outWindow, err := mapRing(p.fds[out], outSize, p.arena)
 	if err != nil {
 		return nil, err
 	}
 	c.maps[1] = outMap
+	c.arenas[0], c.arenas[1] = newArena(inMap, inSize), newArena(outMap, outSize)
 	if err := agree(inWindow, outWindow); err != nil {
 		return nil, err
 	}
@@ -171,6 +175,9 @@ func (c *Conn) Next() (wire.Header, error) {
 
 // Read copies what is left of the frame's payload, as far as p goes. It never sleeps: frames are published whole.
 func (c *Conn) Read(p []byte) (int, error) {
+	if c.arriving.arena != nil && c.in.left == 0 {
+		return c.readBlock(p)
+	}
 	n := c.in.read(p)
 	if c.in.left == 0 && c.in.open {
 		c.finish()
@@ -220,7 +227,12 @@ func (c *Conn) begin() (wire.Header, error) {
 		return wire.Header{}, c.failure()
 	}
 	raceRead()
-	if h.Length == 0 {
+	if h.Flags&wire.FlagBlock != 0 {
+		if err := c.beginBlock(&h); err != nil {
+			return wire.Header{}, c.fail(err)
+		}
+	}
+	if c.in.left == 0 {
 		c.finish()
 	}
 	return h, nil
@@ -298,8 +310,8 @@ func (c *Conn) release() {
 	if c.bell != nil {
 		c.bell.close()
 	}
-	for _, m := range c.maps {
-		if m != nil {
+	for i, m := range c.maps {
+		if m != nil && c.arenas[i].end() {
 			m.close()
 		}
 	}

@@ -93,7 +93,8 @@ func meet(sock *net.UnixConn, s settings) (_ parts, err error) {
 		return parts{}, fmt.Errorf("the listener is a process of user %d, which Options.AllowUID doesn't allow", uid)
 	}
 	want := ringSizes{uint64(s.ringSize), uint64(s.ringSize)}
-	if _, err := sock.Write(request{want, s.stream}.encode()); err != nil {
+	blocks := s.arenaSize > 0 && !s.stream && trusted(uid)
+	if _, err := sock.Write(request{want: want, stream: s.stream, blocks: blocks}.encode()); err != nil {
 		return parts{}, err
 	}
 	b, fds, err := receive(sock)
@@ -115,16 +116,19 @@ func meet(sock *net.UnixConn, s settings) (_ parts, err error) {
 	if r.stream != s.stream {
 		return parts{}, wire.ProtocolErrorf("the listener's answer is about %s, %s were asked for", carries(r.stream), carries(s.stream))
 	}
+	if r.arena != 0 && !blocks {
+		return parts{}, wire.ProtocolErrorf("the listener grants an arena of %d bytes that was not asked for", r.arena)
+	}
 	if len(fds) != rendezvousFDs {
 		return parts{}, wire.ProtocolErrorf("the listener sent %d descriptors, should be %d", len(fds), rendezvousFDs)
 	}
 	if err := errors.Join(
-		checkRing(fds[fdRingToServer], r.granted.toServer), checkRing(fds[fdRingToClient], r.granted.toClient),
+		checkRing(fds[fdRingToServer], r.granted.toServer+r.arena), checkRing(fds[fdRingToClient], r.granted.toClient+r.arena),
 		checkBell(fds[fdBellToServer]), checkBell(fds[fdBellToClient]),
 	); err != nil {
 		return parts{}, err
 	}
-	return parts{sock: sock, fds: fds, granted: r.granted, client: true, trusted: trusted(uid)}, nil
+	return parts{sock: sock, fds: fds, granted: r.granted, arena: r.arena, client: true, trusted: trusted(uid)}, nil
 }
 
 // receive reads a reply and the descriptors that come with it, which are the caller's to close in any case.

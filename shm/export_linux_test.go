@@ -28,8 +28,8 @@ func (c *Conn) Shrinking() bool {
 	return c.out.shrinker.set
 }
 
-// Mapped returns all of the memory in which we write.
-func (c *Conn) Mapped() []byte { return c.maps[1].mem }
+// OutWindow returns the window in which we write.
+func (c *Conn) OutWindow() []byte { return c.maps[1].mem[:headerSize+c.out.win.size] }
 
 // RewindMark sends the reader to the ring's front.
 const RewindMark = rewindMark
@@ -81,7 +81,7 @@ func AcceptingReply(toServer, toClient uint64) []byte {
 
 // InitialiseRing writes the header of a window's file as a server does.
 func InitialiseRing(fd int, ringSize uint64) error {
-	m, w, err := mapRing(fd, ringSize)
+	m, w, err := mapRing(fd, ringSize, 0)
 	if err != nil {
 		return err
 	}
@@ -98,3 +98,28 @@ var (
 	StreamReply = reply{granted: ringSizes{MinRingSize, MinRingSize}, stream: true}.encode()
 	CallsReply  = reply{granted: ringSizes{MinRingSize, MinRingSize}}.encode()
 )
+
+// Arena returns how many units of the arena that we write are in use, of how many.
+func (c *Conn) Arena() (used, all int) {
+	a := c.arenas[1]
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, s := range a.segments {
+		if !a.freeLocked(i) {
+			used += s.units
+		}
+	}
+	return used, len(a.returned) - a.first()
+}
+
+// Mapped reports whether the two mappings, in and out, show the shared memory.
+func (c *Conn) Mapped() (in, out bool) {
+	return c.in.win.header.magic.Load() != 0, c.out.win.header.magic.Load() != 0
+}
+
+// ReturnAll gives back every block that the peer may have lent.
+func (c *Conn) ReturnAll() {
+	for i := range c.arenas[0].returned {
+		c.arenas[0].giveBack(i)
+	}
+}

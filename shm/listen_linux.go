@@ -237,13 +237,16 @@ func (l *Listener) agree(sock *net.UnixConn) (*Conn, error) {
 		return nil, refuse(sock, mixed(l.s.stream))
 	}
 	p := parts{sock: sock, granted: r.want.grant(uint64(l.s.ringSize)), trusted: trusted(uid)}
-	if p.fds, err = createFDs(p.granted); err != nil {
+	if r.blocks && p.trusted && !r.stream {
+		p.arena = l.s.arenaSize
+	}
+	if p.fds, err = createFDs(p.granted, p.arena); err != nil {
 		return nil, refuse(sock, err)
 	}
 	return newConn(l.path, p, l.s, func(in, out *window) error {
 		in.initialise()
 		out.initialise()
-		_, _, err := sock.WriteMsgUnix(reply{granted: p.granted, stream: l.s.stream}.encode(), unix.UnixRights(p.fds...), nil)
+		_, _, err := sock.WriteMsgUnix(reply{granted: p.granted, arena: p.arena, stream: l.s.stream}.encode(), unix.UnixRights(p.fds...), nil)
 		return err
 	})
 }
@@ -255,17 +258,17 @@ func refuse(sock *net.UnixConn, reason error) error {
 }
 
 // createFDs makes the descriptors of a connection, in their order.
-func createFDs(sizes ringSizes) (fds []int, err error) {
+func createFDs(sizes ringSizes, arena uint64) (fds []int, err error) {
 	fds = []int{-1, -1, -1, -1}
 	defer func() {
 		if err != nil {
 			closeAll(fds...)
 		}
 	}()
-	if fds[fdRingToServer], err = createRing(sizes.toServer); err != nil {
+	if fds[fdRingToServer], err = createRing(sizes.toServer + arena); err != nil {
 		return nil, err
 	}
-	if fds[fdRingToClient], err = createRing(sizes.toClient); err != nil {
+	if fds[fdRingToClient], err = createRing(sizes.toClient + arena); err != nil {
 		return nil, err
 	}
 	if fds[fdBellToServer], err = createBell(); err != nil {

@@ -151,8 +151,14 @@ func listen(t testing.TB, opts *shm.Options) (*shm.Listener, string) {
 // pair makes a connection within this process that ends with the test.
 func pair(t testing.TB, opts *shm.Options) (server, client *shm.Conn) {
 	t.Helper()
-	ln, path := listen(t, opts)
-	client, err := shm.Dial(context.Background(), path, opts)
+	return pairOf(t, opts, opts)
+}
+
+// pairOf is pair with other options for each side.
+func pairOf(t testing.TB, listening, dialling *shm.Options) (server, client *shm.Conn) {
+	t.Helper()
+	ln, path := listen(t, listening)
+	client, err := shm.Dial(context.Background(), path, dialling)
 	if err != nil {
 		t.Fatal(err)
 	}

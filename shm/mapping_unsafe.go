@@ -15,8 +15,9 @@ import (
 // reachable, closed or not, so that a reader or writer that is still inside when the connection is closed never
 // touches addresses that are gone, without a lock on its way. What uses mem must keep the mapping alive.
 type mapping struct {
-	mem  []byte
-	base unsafe.Pointer
+	mem     []byte
+	base    unsafe.Pointer
+	cleanup runtime.Cleanup // unmaps it when nobody can reach it any more
 }
 
 // newMapping maps size bytes of the file fd, which may be closed afterwards.
@@ -26,9 +27,7 @@ func newMapping(fd int, size int) (*mapping, error) {
 		return nil, fmt.Errorf("map %d bytes of shared memory: %w", size, os.NewSyscallError("mmap", err))
 	}
 	m := &mapping{mem: unsafe.Slice((*byte)(base), size), base: base}
-	runtime.AddCleanup(m, func(mem []byte) {
-		_ = unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(mem)), uintptr(len(mem)))
-	}, m.mem)
+	m.unmapLater()
 	return m, nil
 }
 
@@ -39,6 +38,17 @@ func (m *mapping) giveBack(from, to uint64) {
 	_ = unix.Madvise(m.mem[from:to], unix.MADV_REMOVE) // where it fails the memory is kept, as if it were in use
 	runtime.KeepAlive(m)
 }
+
+// unmapLater gives the addresses back once the mapping can't be reached any more.
+func (m *mapping) unmapLater() {
+	m.cleanup = runtime.AddCleanup(m, func(mem []byte) {
+		_ = unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(mem)), uintptr(len(mem)))
+	}, m.mem)
+}
+
+// keep leaves the file mapped until close and unmapLater are called, whoever can reach the mapping: a slice of it that
+// the program has may be all that it still holds.
+func (m *mapping) keep() { m.cleanup.Stop() }
 
 // close lets go of the file: its memory is the peer's alone, or free. The addresses show private zeros from here on, in one step
 // of the kernel's, until the garbage collector finds that nobody can use them any more. It is called once.

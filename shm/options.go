@@ -16,6 +16,14 @@ const (
 	MaxRingSize     = 64 << 20
 )
 
+// Of an arena, in bytes.
+const (
+	DefaultArenaSize = 16 << 20
+	MaxArenaSize     = 1 << 30
+
+	unit = 16 << 10 // what blocks are measured in
+)
+
 // DefaultHandshakeTimeout is how long the two ends of a new connection have to come to terms.
 const DefaultHandshakeTimeout = 5 * time.Second
 
@@ -27,6 +35,13 @@ type Options struct {
 	// DefaultRingSize. A ring takes memory as its traffic needs it: the first 64 KiB when they are used, more when the
 	// reader is behind; what is behind twice that is given back when it was not needed for a second or two.
 	RingSize int
+
+	// ArenaSize is how much memory each direction has for blocks, in bytes: for messages that aren't copied on their
+	// way, see [Conn.Lend]. It is address space until it is used, and the memory is given back when it has not been
+	// used for a second or two. Zero is DefaultArenaSize, less than zero is none; others are rounded up to 16 KiB. The
+	// listener decides; a client only says whether it takes blocks at all. Peers that don't trust each other, see
+	// [Conn.Trusted], have none.
+	ArenaSize int
 
 	// Mode is the permission of the listener's socket file; zero is 0600. Widening it lets other users connect.
 	Mode fs.FileMode
@@ -51,6 +66,7 @@ type Options struct {
 // settings are checked options with the defaults filled in.
 type settings struct {
 	ringSize  int // 0: the listener's choice (Dial only)
+	arenaSize uint64
 	mode      fs.FileMode
 	allowUID  func(uid uint32) bool // nil: everybody
 	handshake time.Duration
@@ -72,6 +88,14 @@ func (o *Options) settings() (settings, error) {
 	if s.ringSize != 0 && !goodRingSize(uint64(s.ringSize)) {
 		return settings{}, fmt.Errorf("Options.RingSize is %d: a power of two from %d to %d is needed",
 			s.ringSize, MinRingSize, MaxRingSize)
+	}
+	switch {
+	case o.ArenaSize > MaxArenaSize:
+		return settings{}, fmt.Errorf("Options.ArenaSize is %d: at most %d are allowed", o.ArenaSize, MaxArenaSize)
+	case o.ArenaSize == 0:
+		s.arenaSize = DefaultArenaSize
+	case o.ArenaSize > 0:
+		s.arenaSize = uint64(o.ArenaSize+unit-1) / unit * unit
 	}
 	if s.mode&^fs.ModePerm != 0 {
 		return settings{}, fmt.Errorf("Options.Mode is %v: only permission bits are allowed", s.mode)

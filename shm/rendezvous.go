@@ -21,15 +21,17 @@ const (
 	offRendezvousMagic   = 0  // [8]byte
 	offRendezvousVersion = 8  // uint16
 	offReplyStatus       = 10 // uint16, of a reply; zero in a request
-	offRendezvousFlags   = 12 // uint32: flagStream or nothing, the same in request and accepting reply
+	offRendezvousFlags   = 12 // uint32: flagStream, the same in request and accepting reply; flagBlocks in a request
 	offToServer          = 16 // uint64: bytes of the ring from client to server, wanted or granted; 0 wants any
 	offToClient          = 24 // uint64: bytes of the ring from server to client
-	offReplyReason       = 32 // words of a refusal, UTF-8, zero-padded
+	offReplyArena        = 32 // uint64: bytes of each arena, of an accepting reply
+	offReplyReason       = 40 // words of a refusal, UTF-8, zero-padded
 
 	statusAccepted = 1
 	statusRefused  = 2
 
 	flagStream = 1 // the connection carries two byte streams, and no calls: see Stream
+	flagBlocks = 2 // the client takes blocks
 )
 
 // The messages on the socket after the rendezvous, a byte each.
@@ -54,6 +56,7 @@ type ringSizes struct{ toServer, toClient uint64 }
 type request struct {
 	want   ringSizes
 	stream bool
+	blocks bool
 }
 
 func (r request) encode() []byte {
@@ -61,13 +64,14 @@ func (r request) encode() []byte {
 	copy(b, rendezvousMagic)
 	binary.LittleEndian.PutUint16(b[offRendezvousVersion:], rendezvousVersion)
 	r.want.put(b)
-	putStream(b, r.stream)
+	putFlag(b, flagStream, r.stream)
+	putFlag(b, flagBlocks, r.blocks)
 	return b
 }
 
 // parseRequest reads the first requestSize bytes of b. The error is a [*wire.ProtocolError].
 func parseRequest(b []byte) (request, error) {
-	stream, err := checkRendezvous(b)
+	flags, err := checkRendezvous(b, flagStream|flagBlocks)
 	if err != nil {
 		return request{}, err
 	}
@@ -81,12 +85,13 @@ func parseRequest(b []byte) (request, error) {
 				n, MinRingSize, MaxRingSize)
 		}
 	}
-	return request{want, stream}, nil
+	return request{want: want, stream: flags&flagStream != 0, blocks: flags&flagBlocks != 0}, nil
 }
 
 // reply is what a listener answers: the sizes granted, or the reason of a refusal.
 type reply struct {
 	granted ringSizes
+	arena   uint64 // bytes of each arena
 	stream  bool
 	reason  string // not empty: refused
 }
@@ -102,13 +107,14 @@ func (r reply) encode() []byte {
 	}
 	binary.LittleEndian.PutUint16(b[offReplyStatus:], statusAccepted)
 	r.granted.put(b)
-	putStream(b, r.stream)
+	binary.LittleEndian.PutUint64(b[offReplyArena:], r.arena)
+	putFlag(b, flagStream, r.stream)
 	return b
 }
 
 // parseReply reads the first replySize bytes of b. The error is a [*wire.ProtocolError].
 func parseReply(b []byte) (reply, error) {
-	stream, err := checkRendezvous(b)
+	flags, err := checkRendezvous(b, flagStream)
 	if err != nil {
 		return reply{}, err
 	}
@@ -130,29 +136,34 @@ func parseReply(b []byte) (reply, error) {
 			return reply{}, wire.ProtocolErrorf("rendezvous grants a ring of %d bytes", n)
 		}
 	}
-	return reply{granted: granted, stream: stream}, nil
+	arena := binary.LittleEndian.Uint64(b[offReplyArena:])
+	if arena > MaxArenaSize || arena%unit != 0 {
+		return reply{}, wire.ProtocolErrorf("rendezvous grants an arena of %d bytes", arena)
+	}
+	return reply{granted: granted, arena: arena, stream: flags&flagStream != 0}, nil
 }
 
-// checkRendezvous checks what request and reply have in common, and returns whether they are about byte streams.
-func checkRendezvous(b []byte) (stream bool, err error) {
+// checkRendezvous checks what request and reply have in common, and returns the flags, which are among those known.
+func checkRendezvous(b []byte, known uint32) (flags uint32, err error) {
 	if string(b[:len(rendezvousMagic)]) != rendezvousMagic {
-		return false, wire.ProtocolErrorf("the peer doesn't speak hotline's shared memory rendezvous: it began with %q",
+		return 0, wire.ProtocolErrorf("the peer doesn't speak hotline's shared memory rendezvous: it began with %q",
 			b[:len(rendezvousMagic)])
 	}
 	if v := binary.LittleEndian.Uint16(b[offRendezvousVersion:]); v != rendezvousVersion {
-		return false, &versionError{v}
+		return 0, &versionError{v}
 	}
-	flags := binary.LittleEndian.Uint32(b[offRendezvousFlags:])
-	if flags&^flagStream != 0 {
-		return false, wire.ProtocolErrorf("rendezvous with unknown flags %#x", flags)
+	flags = binary.LittleEndian.Uint32(b[offRendezvousFlags:])
+	if flags&^known != 0 {
+		return 0, wire.ProtocolErrorf("rendezvous with unknown flags %#x", flags)
 	}
-	return flags&flagStream != 0, nil
+	return flags, nil
 }
 
-// putStream sets the flag of byte streams.
-func putStream(b []byte, stream bool) {
-	if stream {
-		binary.LittleEndian.PutUint32(b[offRendezvousFlags:], flagStream)
+// putFlag sets a flag.
+func putFlag(b []byte, flag uint32, set bool) {
+	if set {
+		flags := binary.LittleEndian.Uint32(b[offRendezvousFlags:])
+		binary.LittleEndian.PutUint32(b[offRendezvousFlags:], flags|flag)
 	}
 }
 

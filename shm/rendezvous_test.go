@@ -25,6 +25,7 @@ func TestReply(t *testing.T) {
 	long := strings.Repeat("long ", 100)
 	for _, c := range []struct{ in, want reply }{
 		{reply{granted: ringSizes{MinRingSize, MaxRingSize}}, reply{granted: ringSizes{MinRingSize, MaxRingSize}}},
+		{reply{granted: ringSizes{MinRingSize, MaxRingSize}, arena: MaxArenaSize}, reply{granted: ringSizes{MinRingSize, MaxRingSize}, arena: MaxArenaSize}},
 		{reply{reason: "no"}, reply{reason: "no"}},
 		{reply{reason: long}, reply{reason: long[:replySize-offReplyReason]}},
 		{reply{reason: "\xff"}, reply{reason: "no reason given"}},
@@ -41,18 +42,18 @@ func TestReply(t *testing.T) {
 
 // TestRendezvousLayout holds the messages against the tables in spec.md.
 func TestRendezvousLayout(t *testing.T) {
-	request := request{want: ringSizes{0x10000, 0x20000}}.encode()
-	want := "hotlnshm" + "\x01\x00" + "\x00\x00" + "\x00\x00\x00\x00" + "\x00\x00\x01\x00\x00\x00\x00\x00" + "\x00\x00\x02\x00\x00\x00\x00\x00"
-	if string(request) != want {
-		t.Errorf("request: %q, want %q", request, want)
+	asking := request{want: ringSizes{0x10000, 0x20000}, blocks: true}.encode()
+	want := "hotlnshm" + "\x01\x00" + "\x00\x00" + "\x02\x00\x00\x00" + "\x00\x00\x01\x00\x00\x00\x00\x00" + "\x00\x00\x02\x00\x00\x00\x00\x00"
+	if string(asking) != want {
+		t.Errorf("request: %q, want %q", asking, want)
 	}
-	accepted := reply{granted: ringSizes{0x10000, 0x20000}}.encode()
-	want = "hotlnshm" + "\x01\x00" + "\x01\x00" + want[12:] + strings.Repeat("\x00", 96)
+	accepted := reply{granted: ringSizes{0x10000, 0x20000}, arena: 0x30000}.encode()
+	want = "hotlnshm" + "\x01\x00" + "\x01\x00" + "\x00\x00\x00\x00" + want[16:] + "\x00\x00\x03\x00\x00\x00\x00\x00" + strings.Repeat("\x00", 88)
 	if string(accepted) != want {
 		t.Errorf("accepting reply: %q, want %q", accepted, want)
 	}
 	refused := reply{reason: "no"}.encode()
-	want = "hotlnshm" + "\x01\x00" + "\x02\x00" + strings.Repeat("\x00", 20) + "no" + strings.Repeat("\x00", 94)
+	want = "hotlnshm" + "\x01\x00" + "\x02\x00" + strings.Repeat("\x00", 28) + "no" + strings.Repeat("\x00", 86)
 	if string(refused) != want {
 		t.Errorf("refusing reply: %q, want %q", refused, want)
 	}
@@ -71,10 +72,12 @@ func TestBadRendezvous(t *testing.T) {
 	}{
 		{"magic", change(req, 0, 'x'), change(acc, 0, 'x')},
 		{"version", change(req, offRendezvousVersion, 2), change(acc, offRendezvousVersion, 2)},
-		{"flags", change(req, offRendezvousFlags, 2), change(acc, offRendezvousFlags, 2)},
+		{"flags", change(req, offRendezvousFlags, 4), change(acc, offRendezvousFlags, 2)},
 		{"status", change(req, offReplyStatus, 1), change(acc, offReplyStatus, 9)},
 		{"size", change(req, offToServer, 1), change(acc, offToServer, 1)},
 		{"other size", change(req, offToClient+7, 0xff), change(acc, offToClient+7, 0xff)},
+		{"arena", change(req, offRendezvousMagic+1, 0), change(acc, offReplyArena, 1)},
+		{"larger arena", change(req, offRendezvousMagic+2, 0), change(acc, offReplyArena+4, 1)},
 	} {
 		var protocol *wire.ProtocolError
 		if _, err := parseRequest(c.request); !errors.As(err, &protocol) {
@@ -101,6 +104,8 @@ func FuzzRendezvous(f *testing.F) {
 	f.Add(request{}.encode())
 	f.Add(request{want: ringSizes{MinRingSize, MaxRingSize}}.encode())
 	f.Add(reply{granted: ringSizes{MinRingSize, MaxRingSize}}.encode())
+	f.Add(request{blocks: true}.encode())
+	f.Add(reply{granted: ringSizes{MinRingSize, MaxRingSize}, arena: unit}.encode())
 	f.Add(reply{reason: "no"}.encode())
 	f.Add([]byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -113,6 +118,9 @@ func FuzzRendezvous(f *testing.F) {
 			r, err := parseReply(b)
 			if err == nil && r.reason == "" && (!goodRingSize(r.granted.toServer) || !goodRingSize(r.granted.toClient)) {
 				t.Errorf("a reply grants rings of %v", r.granted)
+			}
+			if err == nil && (r.arena > MaxArenaSize || r.arena%unit != 0) {
+				t.Errorf("a reply grants an arena of %d", r.arena)
 			}
 		}
 	})

@@ -245,6 +245,17 @@ func (s *source) read(p []byte) int {
 	return len(p)
 }
 
+// cut takes the last bytes of the present frame's payload off it, as many as p has.
+func (s *source) cut(p []byte) {
+	s.left -= uint64(len(p))
+	at := s.at + s.left
+	if at >= s.win.size {
+		at -= s.win.size
+	}
+	n := copy(p, s.win.data[at:])
+	copy(p[n:], s.win.data)
+}
+
 // finish gives the present frame's room back to the writer, and reports whether a writer waits for it and is ours to wake.
 //
 // The same argument as for publish holds: the writer sets want and then looks at head, we set head and then look

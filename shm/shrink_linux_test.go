@@ -26,12 +26,12 @@ func TestRingShrinks(t *testing.T) {
 		}
 		next(t, server)
 	}
-	if n := resident(t, client.Mapped()); n > 2*shm.LapSize || client.Shrinking() {
+	if n := resident(t, client.OutWindow()); n > 2*shm.LapSize || client.Shrinking() {
 		t.Errorf("%d bytes are used by small frames, timer set: %v", n, client.Shrinking())
 	}
 	for round := range 2 {
 		frames := fillRing(t, client, 8000)
-		if n := resident(t, client.Mapped()); n < shm.DefaultRingSize {
+		if n := resident(t, client.OutWindow()); n < shm.DefaultRingSize {
 			t.Errorf("round %d: %d bytes are used when the ring of %d is full", round, n, shm.DefaultRingSize)
 		}
 		if !client.Shrinking() {
@@ -45,7 +45,7 @@ func TestRingShrinks(t *testing.T) {
 			}
 		}
 		eventually(t, "the memory of an idle ring is not given back", func() bool {
-			return resident(t, client.Mapped()) <= rest && !client.Shrinking()
+			return resident(t, client.OutWindow()) <= rest && !client.Shrinking()
 		})
 		if err := write(client, 7, []byte("as before")); err != nil {
 			t.Fatal(err)
@@ -63,7 +63,7 @@ func TestStreamShrinks(t *testing.T) {
 	if _, err := client.Write(make([]byte, n)); err != nil {
 		t.Fatal(err)
 	}
-	mem := client.Conn().Mapped()
+	mem := client.Conn().OutWindow()
 	if got := resident(t, mem); got < n {
 		t.Errorf("%d bytes are used by a Write of %d", got, n)
 	}

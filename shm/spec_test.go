@@ -18,14 +18,15 @@ func TestSpecRendezvous(t *testing.T) {
 		{num(offRendezvousFlags), "4", "flags"},
 		{num(offToServer), "8", "to server"},
 		{num(offToClient), "8", "to client"},
+		{num(offReplyArena), "8", "arena"},
 		{num(offReplyReason), num(replySize - offReplyReason), "reason"},
 	})
 	if requestSize != 32 || replySize != 128 || rendezvousFDs != 4 {
 		t.Errorf("spec.md says a request of 32 bytes, a reply of 128 and 4 descriptors: the code has %d, %d and %d",
 			requestSize, replySize, rendezvousFDs)
 	}
-	if bellSpace != 's' || bellEnd != 'e' || flagStream != 1 {
-		t.Errorf("spec.md says 's', 'e' and the flag 1: the code has %q, %q and %d", bellSpace, bellEnd, flagStream)
+	if bellSpace != 's' || bellEnd != 'e' || flagStream != 1 || flagBlocks != 2 {
+		t.Errorf("spec.md says 's', 'e' and the flags 1 and 2: the code has %q, %q, %d and %d", bellSpace, bellEnd, flagStream, flagBlocks)
 	}
 	if fdRingToServer != 0 || fdRingToClient != 1 || fdBellToServer != 2 || fdBellToClient != 3 {
 		t.Error("spec.md gives the descriptors in another order")
@@ -44,7 +45,11 @@ func TestSpecWindow(t *testing.T) {
 		{num(unsafe.Offsetof(h.asleep)), num(unsafe.Sizeof(h.asleep)), "asleep"},
 		{num(unsafe.Offsetof(h.want)), num(unsafe.Sizeof(h.want)), "want"},
 		{num(headerSize), "", "ring"},
+		{num(headerSize) + " + size", "", "arena"},
 	})
+	if unit != 16384 {
+		t.Errorf("spec.md says that an arena is units of 16,384 bytes: the code says %d", unit)
+	}
 	if frameAlign != 64 || longestFrame != 32<<10 || lapSize != 64<<10 {
 		t.Errorf("spec.md says that frames begin on a multiple of 64 bytes, have 32 KiB at most, and go to the front after 64 KiB: "+
 			"the code says %d, %d and %d", frameAlign, longestFrame, lapSize)

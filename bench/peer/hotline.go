@@ -19,6 +19,8 @@ const service = "bench"
 type methods struct {
 	Echo func(ctx context.Context, data []byte) ([]byte, error) `codec:"raw"`
 	Sum  func(ctx context.Context, a, b int) (int, error)       `codec:"msgpack"`
+
+	EchoInPlace func(ctx context.Context, data *hotline.Buffer) (*hotline.Buffer, error) `codec:"raw"`
 }
 
 type hotlineServer struct {
@@ -27,7 +29,10 @@ type hotlineServer struct {
 }
 
 func (*hotlineServer) Echo(_ context.Context, data []byte) ([]byte, error) { return data, nil }
-func (*hotlineServer) Sum(_ context.Context, a, b int) (int, error)        { return a + b, nil }
+func (*hotlineServer) EchoInPlace(_ context.Context, data *hotline.Buffer) (*hotline.Buffer, error) {
+	return data, nil
+}
+func (*hotlineServer) Sum(_ context.Context, a, b int) (int, error) { return a + b, nil }
 
 // hotlineClient is a struct of typed functions, as programs use it.
 type hotlineClient struct {
@@ -48,6 +53,38 @@ func hotlineBy(way string) Peer {
 		Serve: func(ctx context.Context, dir string, ready func()) error { return serveHotline(ctx, dir, way, ready) },
 		Dial:  func(ctx context.Context, dir string, _ Load) (Client, error) { return dialHotline(ctx, dir, way) },
 	}
+}
+
+// hotlineInPlace echoes messages that lie in shared memory from the start to the end. The client copies what it is to
+// send into a Buffer, as a program does that makes its message there.
+func hotlineInPlace() Peer {
+	p := hotlineBy("shm")
+	p.Name, p.Note = "hotline shm in place", "*hotline.Buffer on both sides; the client fills it by a copy"
+	p.Dial = func(ctx context.Context, dir string, _ Load) (Client, error) {
+		c, err := dialHotline(ctx, dir, "shm")
+		if err != nil {
+			return nil, err
+		}
+		return inPlaceClient{c.(*hotlineClient)}, nil
+	}
+	return p
+}
+
+type inPlaceClient struct{ *hotlineClient }
+
+func (c inPlaceClient) Caller() (Call, error) {
+	ctx := context.Background()
+	var echo *hotline.Buffer // the last one
+	return func(data []byte) ([]byte, error) {
+		echo.Release()
+		buf := c.NewBuffer(len(data))
+		copy(buf.Bytes(), data)
+		var err error
+		if echo, err = c.methods.EchoInPlace(ctx, buf); err != nil {
+			return nil, err
+		}
+		return echo.Bytes(), nil
+	}, nil
 }
 
 func serveHotline(ctx context.Context, dir, way string, ready func()) error {

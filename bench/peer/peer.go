@@ -55,7 +55,7 @@ type Call func(data []byte) ([]byte, error)
 // All returns the peers in the order of the tables.
 func All() []Peer {
 	return []Peer{
-		hotlineBy("shm"), hotlineBy("unix"), hotlineBy("tcp"),
+		hotlineBy("shm"), hotlineInPlace(), hotlineBy("unix"), hotlineBy("tcp"),
 		lockStepBy("unix"), lockStepBy("tcp"), lockStepBy("pipe"),
 		muxBy("unix"), muxBy("tcp"), muxBy("pipe"),
 		netRPC(), gRPC(), connectRPC(), dRPC(), rpcX(), kitexMux(), aRPC(),

@@ -24,22 +24,30 @@ const (
 const poison = 0xdb
 
 // buffer is a lent slice. It is a pointer all its life, so that lending does not allocate.
-type buffer struct{ b []byte }
+type buffer struct {
+	b     []byte
+	block Block // what b lies in; nil for ordinary memory
+}
 
 // get lends a buffer of length 0 with room for n bytes.
 func (p *Buffers) get(n int) *buffer {
 	class := max(bits.Len(uint(max(n, 1)-1)), minBufferClass)
 	if class > maxBufferClass {
-		return &buffer{make([]byte, 0, n)}
+		return &buffer{b: make([]byte, 0, n)}
 	}
 	if v, ok := p.classes[class-minBufferClass].Get().(*buffer); ok {
 		return v
 	}
-	return &buffer{make([]byte, 0, 1<<class)}
+	return &buffer{b: make([]byte, 0, 1<<class)}
 }
 
 // put takes a buffer back. Nobody may hold on to it or to a slice of it.
 func (p *Buffers) put(v *buffer) {
+	if v.block != nil {
+		v.block.Free()
+		v.block, v.b = nil, nil
+		return
+	}
 	if p.Poison {
 		fill(v.b[:cap(v.b)], poison)
 	}

@@ -13,7 +13,9 @@ type Request struct {
 	Timeout  time.Duration // beside the context's own deadline; 0 for none
 	Metadata []byte        // kept until Call returns
 	Payload  []byte        // kept until Call returns
+	Loan     Loan          // what Payload lies in, where that is one: it need not be copied then. It stays the caller's to release
 	Fresh    bool          // the reply's Body is to be memory of its own, for the caller to keep
+	InPlace  bool          // the reply's Body may be memory that the server sees too, see [Block]; not with Fresh
 	IfIdle   bool          // only if no other call is in flight on the link: else the call fails with ErrBusy at once
 
 	Shared bool // set by Call, Send and Open: others were in flight when it began
@@ -52,6 +54,7 @@ type call struct {
 	inFlight bool          // in the table: a reply would be taken
 	leading  bool          // the owner has the reading role
 	fresh    bool          // the reply needs memory of its own
+	place    bool          // the reply may stay in its block
 	ping     bool          // asks for a pong
 	oneway   bool          // nobody waits: whoever ends the call frees its slot
 	givenUp  bool          // err is why the owner no longer waits, and the server is to be told
@@ -132,7 +135,7 @@ func (t *table) release(c *call) {
 	if c.id += 1 << slotBits; c.id>>slotBits == 0 {
 		c.id += 1 << slotBits // 0 is no id
 	}
-	c.err, c.deadline, c.fresh, c.ping, c.started, c.givenUp, c.oneway = nil, 0, false, false, false, false, false
+	c.err, c.deadline, c.fresh, c.place, c.ping, c.started, c.givenUp, c.oneway = nil, 0, false, false, false, false, false, false
 	c.stream = nil
 	if len(t.queue) == 0 {
 		t.free = append(t.free, c)

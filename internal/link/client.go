@@ -147,11 +147,20 @@ func (l *Client) start(ctx context.Context, deadline int64, kind wire.Kind, r *R
 		r.stream.attach(c)
 		c.head.Flags |= r.stream.flags()
 	}
-	begun, err := send(l.conn, stop, &c.head, r.Metadata, r.Payload)
+	begun, err := l.send(stop, c, r)
 	if err != nil {
 		return nil, l.unsent(ctx, c, begun, err)
 	}
 	return c, nil
+}
+
+// send writes c's request. A block of the server's goes as a copy: once it was the server's again, the request could not be
+// sent a second time.
+func (l *Client) send(stop Stop, c *call, r *Request) (begun bool, err error) {
+	if b := r.Loan.blockOn(l.conn, len(r.Payload)); b != nil && b.Ours() {
+		return sendBlock(l.conn, b, stop, &c.head, r.Metadata, len(r.Payload))
+	}
+	return send(l.conn, stop, &c.head, r.Metadata, r.Payload)
 }
 
 // begin takes a slot, waiting for one when the limit of calls in flight is reached.
@@ -173,7 +182,7 @@ func (l *Client) begin(ctx context.Context, deadline int64, r *Request, ping boo
 			return nil, err
 		}
 	}
-	c.inFlight, c.fresh, c.ping = true, r.Fresh, ping
+	c.inFlight, c.fresh, c.place, c.ping = true, r.Fresh, r.InPlace, ping
 	if !r.oneway { // else it is the server's business alone
 		c.deadline = deadline
 	}

@@ -64,6 +64,43 @@ type Conn interface {
 	String() string
 }
 
+// Lender is a Conn that can pass messages on without a copy, in blocks of memory that both peers see. Next returns a frame
+// with a block as if it had carried the message itself, with the flag FlagBlock and the Length of both together: the
+// engine reads its metadata, and then either the message as of any frame, or takes the block.
+type Lender interface {
+	Conn
+
+	// Lend gives out a block of n bytes, whose contents are left over from others, or returns nil: for want of room, or
+	// because n bytes are copied as quickly. Any goroutine may call it at any time.
+	Lend(n int) Block
+
+	// Take makes the block of the present frame the caller's, when all of it and nothing else is left to be read. It
+	// is a reader's, as Read is. It returns nil when the connection has ended.
+	Take() Block
+}
+
+// Block is a handle on a block of a Lender. One goroutine at a time uses it. It outlives its connection, whose memory stays as
+// long as a block of it is held.
+type Block interface {
+	// Conn is the connection that the block belongs to.
+	Conn() Conn
+
+	// Ours reports whether Lend made the block here. A block that Take returned may be the peer's, or ours that has
+	// come back.
+	Ours() bool
+
+	// Bytes returns the memory, the same until Free. A peer that breaks the rules may write to it at any time.
+	Bytes() []byte
+
+	// Send is Write for a message that is the first n bytes of the block, at least one. After it the block is the
+	// peer's. If it was ours the peer keeps it as long as it likes, but nobody else gets it before Free, so that the
+	// bytes can be sent by another way if the peer has refused them. An error says that the peer has not got it.
+	Send(stop Stop, h *wire.Header, metadata []byte, n int) error
+
+	// Free gives the handle up: the block can be given out again once neither side has it. It is called once.
+	Free()
+}
+
 // Stop says when a wait is to be given up. The zero Stop waits for ever.
 type Stop struct {
 	Done     <-chan struct{} // closed when the caller's context ends; nil for never

@@ -1,6 +1,10 @@
 package link
 
-import "hotline/internal/wire"
+import (
+	"fmt"
+
+	"hotline/internal/wire"
+)
 
 // message is one message on its way in, or arrived.
 type message struct {
@@ -9,6 +13,7 @@ type message struct {
 	body     []byte      // what has come of it; its capacity grows as pieces come
 	lent     *buffer     // what body lies in, or nil where it has memory of its own
 	fresh    bool        // of a reply: its caller wants memory of its own
+	place    bool        // whoever gets it takes it in the block that it came in
 	began    int64       // of a request in pieces: when the first came, on the link's clock
 }
 
@@ -26,6 +31,7 @@ func (m *message) release(p *Buffers) {
 // goes on from there.
 type inbound struct {
 	conn    Conn
+	lender  Lender // conn, or nil
 	buffers *Buffers
 	trust   int // what the peer is trusted to announce, in bytes: room for a longer message is made as its bytes come
 
@@ -47,7 +53,8 @@ func newInbound(conn Conn, buffers *Buffers, trust int) inbound {
 	if conn.Trusted() {
 		trust = maxTrust
 	}
-	return inbound{conn: conn, buffers: buffers, trust: trust}
+	lender, _ := conn.(Lender)
+	return inbound{conn: conn, lender: lender, buffers: buffers, trust: trust}
 }
 
 const maxTrust = 1<<31 - 1
@@ -58,6 +65,9 @@ func (in *inbound) next() error {
 	h, err := in.conn.Next()
 	if err != nil {
 		return err
+	}
+	if h.Flags&wire.FlagBlock != 0 && in.lender == nil {
+		return wire.ProtocolErrorf("a %s with a block over %s", h.Kind, in.conn)
 	}
 	in.head, in.left, in.into = h, int(h.Length), nil
 	return nil
@@ -76,9 +86,12 @@ func (in *inbound) begin(m *message, fresh bool) {
 	m.began = 0
 	body := int(in.head.Length - in.head.Metadata)
 	room := min(int(in.head.Total), max(in.trust, body))
-	if fresh {
+	switch {
+	case m.place && in.head.Flags&wire.FlagBlock != 0:
+		m.lent, m.body = nil, nil // until it is taken
+	case fresh:
 		m.lent, m.body = nil, newFresh(room)
-	} else {
+	default:
 		m.lent = in.buffers.get(room)
 		m.body = m.lent.b
 	}
@@ -122,12 +135,36 @@ func (in *inbound) grow(m *message, n int) {
 // fill reads what is left of the present frame. After ErrInterrupted it may be called again.
 func (in *inbound) fill() error {
 	for in.left > 0 {
+		if in.head.Flags&wire.FlagBlock != 0 && in.atBlock() {
+			return in.take()
+		}
 		n, err := in.conn.Read(in.room())
 		in.took(n)
 		if err != nil && in.left > 0 {
 			return err // with nothing left the frame is whole, and what the connection has to say comes again
 		}
 	}
+	return nil
+}
+
+// atBlock reports whether only the block of the present frame is left, and is to be taken as it is, or dropped.
+func (in *inbound) atBlock() bool {
+	return in.left == int(in.head.Total) && (in.into == nil || in.into.place)
+}
+
+// take takes the block of the present frame, or drops it.
+func (in *inbound) take() error {
+	b := in.lender.Take()
+	if b == nil {
+		return fmt.Errorf("%s: %w", in.conn, ErrClosed)
+	}
+	in.left = 0
+	if in.into == nil {
+		b.Free()
+		return nil
+	}
+	in.into.lent = &buffer{b: b.Bytes(), block: b}
+	in.into.body = in.into.lent.b
 	return nil
 }
 

@@ -154,7 +154,7 @@ func (l *Client) claim(own *call) (*message, error) {
 	if m == nil {
 		m = new(message)
 	}
-	c.started, c.reply, m.fresh = true, nil, c.fresh
+	c.started, c.reply, m.fresh, m.place = true, nil, c.fresh, c.place
 	return m, nil
 }
 

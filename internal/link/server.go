@@ -18,6 +18,12 @@ type Handler interface {
 	Handle(ctx context.Context, c *Incoming) error
 }
 
+// A Placer is a Handler that takes the arguments of some methods with Incoming.Loan: these are left in the block that they came
+// in. Those of all others are copied out of it first, as the client can still write there, see [Block].
+type Placer interface {
+	InPlace(method uint16) bool
+}
+
 // Incoming is a call that came in.
 type Incoming struct {
 	Method   uint16
@@ -32,6 +38,8 @@ type Incoming struct {
 
 	buffers *Buffers
 	out     *buffer
+	request *message // what Payload lies in
+	given   Loan     // what Reply lies in, if that was given
 }
 
 // Buffer lends an empty slice to append results to; Keep takes the outcome.
@@ -52,6 +60,7 @@ func (c *Incoming) Keep(b []byte) {
 type Server struct {
 	conn    Conn
 	handler Handler
+	placer  Placer // handler, or nil
 	opt     Options
 	onEnd   func()
 	clock   clock
@@ -89,7 +98,8 @@ func NewServer(conn Conn, h Handler, o *Options, onEnd func()) (*Server, error) 
 	s := &Server{conn: conn, handler: h, opt: opt, onEnd: onEnd, clock: newClock(),
 		drained: make(chan struct{}, 1), ended: make(chan struct{}), crew: newCrew()}
 	s.in = newInbound(conn, opt.Buffers, requestTrust)
-	s.ctx, s.cancel = context.WithCancel(opt.Context)
+	s.placer, _ = h.(Placer)
+	s.ctx, s.cancel = context.WithCancel(context.WithValue(opt.Context, serverKey{}, s))
 	s.alarm = alarm{clock: s.clock, fire: s.expire}
 	s.crew.join()
 	go s.work(0)

@@ -124,6 +124,7 @@ func (s *Server) acceptCall(w *worker) error {
 	case w.refusal != nil:
 		w.request.head = *h
 	case s.in.complete():
+		w.request.place = h.Flags&wire.FlagBlock != 0 && s.placer != nil && s.placer.InPlace(h.Method)
 		s.in.begin(&w.request, false)
 	default:
 		m := new(message)
@@ -228,7 +229,8 @@ func (s *Server) handle(w *worker) {
 		err = w.refusal
 	case in.Kind == wire.KindPing:
 	default:
-		c.Method, c.Metadata, c.Payload, c.Stream = in.Method, w.request.metadata, w.request.body, w.stream
+		c.Method, c.Metadata, c.Payload = in.Method, w.request.metadata, w.request.body
+		c.request, c.Stream = &w.request, w.stream
 		err = s.invoke(w)
 	}
 	s.conclude(w, err)
@@ -243,8 +245,12 @@ func (s *Server) conclude(w *worker, err error) {
 	s.reply(w, err)
 	w.refusal, w.own, w.stream = nil, nil, nil
 	w.request.release(s.opt.Buffers)
-	if c := &w.incoming; c.out != nil {
+	c := &w.incoming
+	if c.out != nil {
 		s.opt.Buffers.put(c.out)
+	}
+	if c.given.lent != nil {
+		c.given.Release()
 	}
 	w.incoming = Incoming{buffers: s.opt.Buffers}
 	s.finished()
@@ -308,8 +314,9 @@ func (s *Server) reply(w *worker, err error) {
 	if err == nil {
 		err = s.checkAnswer(c)
 	}
-	payload := c.Reply
+	payload, block := c.Reply, c.given.blockOn(s.conn, len(c.Reply))
 	if err != nil {
+		block = nil
 		e := s.opt.toWire(err)
 		w.head.Kind, w.head.Method = wire.KindError, uint16(e.Code)
 		payload = wire.AppendError(nil, e)
@@ -319,7 +326,7 @@ func (s *Server) reply(w *worker, err error) {
 	}
 	var stop Stop
 	if w.own != nil {
-		long := len(c.ReplyMetadata)+len(payload) > s.conn.MaxFrame()
+		long := block == nil && len(c.ReplyMetadata)+len(payload) > s.conn.MaxFrame()
 		if !s.returned(w.own, long) {
 			return
 		}
@@ -328,7 +335,12 @@ func (s *Server) reply(w *worker, err error) {
 			defer s.untrack(w.own)
 		}
 	}
-	if _, err = send(s.conn, stop, &w.head, c.ReplyMetadata, payload); err != nil && !errors.Is(err, ErrInterrupted) {
+	if block != nil {
+		_, err = sendBlock(s.conn, block, stop, &w.head, c.ReplyMetadata, len(payload))
+	} else {
+		_, err = send(s.conn, stop, &w.head, c.ReplyMetadata, payload)
+	}
+	if err != nil && !errors.Is(err, ErrInterrupted) {
 		s.fail(err)
 	}
 }

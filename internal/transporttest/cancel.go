@@ -55,7 +55,7 @@ func testCancelBefore(t *testing.T, p *pairing) {
 // testCancelQueued ends a call that waits for others to end, because of the limit of calls in flight.
 func testCancelQueued(t *testing.T, transport Transport) {
 	near, far := connect(t, transport)
-	handler := new(service)
+	handler := newService()
 	server, err := link.NewServer(far, handler, &link.Options{MaxInFlight: 1}, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func testStrangers(t *testing.T, transport Transport) {
 				if err := receiveWithin(conn, time.Second); err != nil {
 					return
 				}
-				server, err := link.NewServer(conn, new(service), nil, nil)
+				server, err := link.NewServer(conn, newService(), nil, nil)
 				if err != nil {
 					t.Error(err)
 					return

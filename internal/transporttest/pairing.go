@@ -21,17 +21,31 @@ const (
 	methodCount  = 3 // counts itself, and returns its argument
 	methodLong   = 4 // returns longReply bytes
 	methodFail   = 5 // returns an error whose identity is its argument
-	methodCounts = 2 // returns how many calls of methodWait have begun, and how many have ended
-	methodEchoes = 4 // sends the items that it receives
-	methodGather = 5 // receives items and returns their number
-	methodFlood  = 6 // sends items as long as it can, and counts like methodWait
+	methodCounts = 2 // returns how many calls of methodWait have begun, how many have ended, and in how many the argument had changed
+	methodFlip   = 6 // inverts the ends of its argument, and returns it
+	methodCopy   = 7 // returns a copy of its argument
+	methodHold   = 8 // is methodWait, and goes on until methodLetGo is called
+	methodLetGo  = 9
+
+	methodEchoes = 10 // sends the items that it receives
+	methodGather = 11 // receives items and returns their number
+	methodFlood  = 12 // sends items as long as it can, and counts like methodWait
 )
 
 // service answers the suite's calls.
-type service struct{ begun, cancelled, counted atomic.Uint64 }
+type service struct {
+	begun, cancelled, counted, broken atomic.Uint64
+	holding
+}
+
+func newService() *service {
+	s := new(service)
+	s.letGo = make(chan struct{})
+	return s
+}
 
 // counts is what methodCounts returns.
-type counts struct{ begun, cancelled uint64 }
+type counts struct{ begun, cancelled, broken uint64 }
 
 // Handle implements link.Handler.
 func (s *service) Handle(ctx context.Context, c *link.Incoming) error {
@@ -50,14 +64,21 @@ func (s *service) Handle(ctx context.Context, c *link.Incoming) error {
 		s.counted.Add(1)
 		c.Reply = c.Payload
 		return nil
-	case methodWait:
-		s.begun.Add(1)
-		<-ctx.Done()
-		s.cancelled.Add(1)
-		return ctx.Err()
+	case methodWait, methodHold:
+		return s.wait(ctx, c, c.Method == methodHold)
+	case methodLetGo:
+		s.once.Do(func() { close(s.letGo) })
+		return nil
+	case methodFlip:
+		s.flip(c)
+		return nil
+	case methodCopy:
+		s.copyOut(ctx, c)
+		return nil
 	case methodCounts:
 		b := binary.LittleEndian.AppendUint64(c.Buffer(), s.begun.Load())
-		c.Keep(binary.LittleEndian.AppendUint64(b, s.cancelled.Load()))
+		b = binary.LittleEndian.AppendUint64(b, s.cancelled.Load())
+		c.Keep(binary.LittleEndian.AppendUint64(b, s.broken.Load()))
 		return nil
 	}
 	if c.Stream == nil {
@@ -153,7 +174,7 @@ func options(t testing.TB) *link.Options {
 // serve answers calls over a connection until the test ends.
 func serve(t *testing.T, conn link.Conn) (*link.Server, *service) {
 	t.Helper()
-	handler := new(service)
+	handler := newService()
 	server, err := link.NewServer(conn, handler, options(t), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +196,7 @@ func (p *pairing) call(ctx context.Context, method uint16, data []byte) ([]byte,
 func (p *pairing) start(ctx context.Context, method uint16) <-chan error {
 	ended := make(chan error, 1)
 	go func() {
-		_, err := p.call(ctx, method, nil)
+		_, err := p.callOnLoan(ctx, method, p.lend(make([]byte, 64<<10)))
 		ended <- err
 	}()
 	return ended
@@ -189,7 +210,7 @@ func (p *pairing) waitFor(t *testing.T, what string, reached func(counts) bool) 
 		if err != nil {
 			t.Fatalf("waiting for %s: %v", what, err)
 		}
-		if reached(counts{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])}) {
+		if reached(counts{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])}) {
 			return
 		}
 		if time.Now().After(end) {

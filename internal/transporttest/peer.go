@@ -103,7 +103,7 @@ func playServer(conn link.Conn) error {
 	if err := receive(conn); err != nil {
 		return err
 	}
-	s, err := link.NewServer(conn, new(service), nil, nil)
+	s, err := link.NewServer(conn, newService(), nil, nil)
 	if err != nil {
 		return err
 	}

@@ -77,10 +77,11 @@ const (
 	FlagMore        Flags = 1 << 0 // another piece of this message follows
 	FlagPiece       Flags = 1 << 1 // not the first piece: continues the message of this id
 	FlagCancellable Flags = 1 << 2 // on a call: the caller may cancel it before its answer
+	FlagBlock       Flags = 1 << 3 // on a call or a reply: the message lies in shared memory, and the frame says where
 	FlagSends       Flags = 1 << 4 // on a call: the client streams to the server
 	FlagTakes       Flags = 1 << 5 // on a call: the server streams to the client
 
-	knownFlags = FlagMore | FlagPiece | FlagCancellable | FlagSends | FlagTakes
+	knownFlags = FlagMore | FlagPiece | FlagCancellable | FlagBlock | FlagSends | FlagTakes
 )
 
 // Header is the decoded header of a frame.
@@ -145,6 +146,9 @@ func (h *Header) check() error {
 		return protocolErrorf("%s frame with %d bytes of metadata in %d", h.Kind, h.Metadata, h.Length)
 	}
 	body := h.Length - h.Metadata
+	if h.Flags&FlagBlock != 0 {
+		return h.checkBlock(body)
+	}
 	switch {
 	case h.Flags&(FlagMore|FlagPiece) == 0 && body != h.Total:
 		return protocolErrorf("%s frame carries %d bytes of a message of %d", h.Kind, body, h.Total)
@@ -154,6 +158,17 @@ func (h *Header) check() error {
 		return protocolErrorf("empty piece of a %s", h.Kind)
 	case h.Flags&FlagPiece != 0 && h.Metadata != 0:
 		return protocolErrorf("metadata in a later piece of a %s", h.Kind)
+	}
+	return nil
+}
+
+// checkBlock is check for a frame that refers to a block. It is the only kind whose length says nothing of its message's.
+func (h *Header) checkBlock(body uint32) error {
+	switch {
+	case h.Kind != KindCall && h.Kind != KindReply || h.Flags&(FlagMore|FlagPiece) != 0:
+		return protocolErrorf("%s frame with a block and flags %#x", h.Kind, uint8(h.Flags))
+	case body != BlockRefSize || h.Total == 0:
+		return protocolErrorf("%s frame refers to a block of %d bytes in %d", h.Kind, h.Total, body)
 	}
 	return nil
 }

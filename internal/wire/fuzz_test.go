@@ -15,6 +15,7 @@ func FuzzHeader(f *testing.F) {
 		{Kind: wire.KindCall, ID: 1, Length: 5, Total: 5},
 		{Kind: wire.KindReply, ID: 1<<20 | 3, Length: 100, Total: 1 << 30, Flags: wire.FlagMore, Metadata: 7},
 		{Kind: wire.KindCall, ID: 9, Length: 10, Total: 20, Flags: wire.FlagPiece, Timeout: 1e9},
+		{Kind: wire.KindCall, ID: 9, Length: 16, Total: 1 << 20, Flags: wire.FlagBlock},
 		{Kind: wire.KindCancel, ID: 9, Method: 18},
 		{Kind: 99, Length: 1<<32 - 1, Metadata: 1<<32 - 1, Total: 1<<32 - 1, Flags: 255},
 	} {
@@ -40,6 +41,12 @@ func FuzzHeader(f *testing.F) {
 		}
 		body := h.Length - h.Metadata
 		whole := h.Flags&(wire.FlagMore|wire.FlagPiece) == 0
+		if h.Flags&wire.FlagBlock != 0 {
+			if !whole || body != wire.BlockRefSize || h.Total == 0 {
+				t.Fatalf("%+v was taken", h)
+			}
+			return
+		}
 		if h.Length > wire.MaxFramePayload || h.Metadata > h.Length || h.Metadata > wire.MaxMetadata || body > h.Total || whole && body != h.Total {
 			t.Fatalf("%+v was taken", h)
 		}

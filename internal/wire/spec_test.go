@@ -56,15 +56,32 @@ func TestSpecKindsFlagsAndCodes(t *testing.T) {
 	spectest.Compare(t, tables, "be made again.", codes)
 	spectest.Compare(t, tables, "Flags", [][]string{
 		{num(int(FlagMore)), "more"}, {num(int(FlagPiece)), "piece"}, {num(int(FlagCancellable)), "cancellable"},
-		{num(int(FlagSends)), "sends"}, {num(int(FlagTakes)), "takes"},
+		{num(int(FlagBlock)), "block"}, {num(int(FlagSends)), "sends"}, {num(int(FlagTakes)), "takes"},
 	})
-	if all := FlagMore | FlagPiece | FlagCancellable | FlagSends | FlagTakes; all != knownFlags {
+	if all := FlagMore | FlagPiece | FlagCancellable | FlagBlock | FlagSends | FlagTakes; all != knownFlags {
 		t.Errorf("the flags of the table are %#x, those of the code %#x", all, knownFlags)
 	}
 	for c := range Code(len(codeNames)) {
 		if c.Executed() != (c >= 16) {
 			t.Errorf("%v.Executed(): got %v; spec.md says that codes below 16 were not executed", c, c.Executed())
 		}
+	}
+}
+
+func TestSpecBlockReference(t *testing.T) {
+	spectest.Compare(t, spectest.Tables(t, "../.."), "The message of a frame with the flag block is a reference of 16 bytes", [][]string{
+		{num(offBlockOffset), "8", "offset"},
+		{num(offBlockArena), "4", "arena", fmt.Sprintf("%d: of the direction that the frame travels; %d: of the other, a block of the receiver's comes back",
+			ArenaSender, ArenaReceiver)},
+		{num(offBlockZero), "4", "zero"},
+	})
+	if BlockRefSize != 16 {
+		t.Errorf("spec.md says that a reference is 16 bytes: the code says %d", BlockRefSize)
+	}
+	b := make([]byte, BlockRefSize)
+	BlockRef{Offset: 0x0102030405060708, Arena: ArenaReceiver}.Put(b)
+	if want := []byte{8, 7, 6, 5, 4, 3, 2, 1, 2, 0, 0, 0, 0, 0, 0, 0}; string(b) != string(want) {
+		t.Errorf("Put: got % x, want % x", b, want)
 	}
 }
 

@@ -36,6 +36,7 @@ func TestParseHeader(t *testing.T) {
 		{"a first piece", wire.Header{Kind: call, Flags: wire.FlagMore, Length: 1, Total: 1<<32 - 1}, ""},
 		{"a middle piece", wire.Header{Kind: call, Flags: wire.FlagMore | wire.FlagPiece, Length: 1, Total: 3}, ""},
 		{"a last piece", wire.Header{Kind: call, Flags: wire.FlagPiece, Length: 1, Total: 3}, ""},
+		{"a block", wire.Header{Kind: wire.KindReply, Flags: wire.FlagBlock, Length: 16 + 3, Metadata: 3, Total: 1<<32 - 1}, ""},
 		{"an empty last piece", wire.Header{Kind: call, Flags: wire.FlagPiece, Total: 3}, ""},
 
 		{"too long", wire.Header{Kind: call, Length: wire.MaxFramePayload + 1, Total: wire.MaxFramePayload + 1}, "at most 262144 are allowed"},
@@ -49,7 +50,13 @@ func TestParseHeader(t *testing.T) {
 		{"a piece of more than it says", wire.Header{Kind: call, Flags: wire.FlagPiece, Length: 2, Total: 1}, "more than its message of 1"},
 		{"an empty first piece", wire.Header{Kind: call, Flags: wire.FlagMore, Total: 1}, "empty piece"},
 		{"an empty first piece with metadata", wire.Header{Kind: call, Flags: wire.FlagMore, Total: 1, Length: 3, Metadata: 3}, "empty piece"},
-		{"unknown flags", wire.Header{Kind: call, Flags: 0xc8}, "unknown flags 0xc8"},
+		{"unknown flags", wire.Header{Kind: call, Flags: 0xc0}, "unknown flags 0xc0"},
+		{"a block in pieces", wire.Header{Kind: call, Flags: wire.FlagBlock | wire.FlagMore, Length: 16, Total: 99}, "with a block and flags 0x9"},
+		{"a block in a later piece", wire.Header{Kind: call, Flags: wire.FlagBlock | wire.FlagPiece, Length: 16, Total: 99}, "with a block and flags 0xa"},
+		{"a block in an error", wire.Header{Kind: wire.KindError, Flags: wire.FlagBlock, Length: 16, Total: 99}, "error frame with a block"},
+		{"a short reference", wire.Header{Kind: call, Flags: wire.FlagBlock, Length: 15, Total: 99}, "refers to a block of 99 bytes in 15"},
+		{"a block of nothing", wire.Header{Kind: call, Flags: wire.FlagBlock, Length: 16}, "refers to a block of 0 bytes"},
+		{"metadata in place of the reference", wire.Header{Kind: call, Flags: wire.FlagBlock, Length: 20, Metadata: 5, Total: 99}, "in 15"},
 		{"unknown kind", wire.Header{Kind: 200}, "unknown kind 200"},
 	}
 	for _, test := range tests {
@@ -60,6 +67,23 @@ func TestParseHeader(t *testing.T) {
 			t.Errorf("%s: got %+v, %v", test.name, got, err)
 		case test.text != "" && (!errors.As(err, &wrong) || !strings.Contains(err.Error(), test.text)):
 			t.Errorf("%s: got error %v, want %q", test.name, err, test.text)
+		}
+	}
+}
+
+func TestParseBlockRef(t *testing.T) {
+	var b [wire.BlockRefSize]byte
+	want := wire.BlockRef{Offset: 1<<64 - 1, Arena: wire.ArenaSender}
+	want.Put(b[:])
+	if got, err := wire.ParseBlockRef(b[:]); err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	for at, v := range map[int]byte{8: 0, 9: 1, 11: 0x80, 12: 1, 15: 1} {
+		bad := b
+		bad[at] = v
+		var wrong *wire.ProtocolError
+		if got, err := wire.ParseBlockRef(bad[:]); !errors.As(err, &wrong) {
+			t.Errorf("with %d at %d: got %+v, %v, want a protocol error", v, at, got, err)
 		}
 	}
 }
