@@ -1,6 +1,9 @@
 package spin
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 // The shape of a wait, as measured with two processes on two CPUs that were idle, or busy with one or two other programs.
 const (
@@ -24,6 +27,9 @@ const (
 	// The next sliceWaits waits don't yield. A peer takes less: it yields too.
 	sliceTime  = 500 * time.Microsecond
 	sliceWaits = 256
+
+	// Where Go has one processor, waits that all end soon would leave it to others only when the runtime takes it away, after 10 ms.
+	loneTurns = 64
 
 	longLooks  = 4                     // polls between two looks at the clock in the long phase
 	yieldEvery = 20 * time.Microsecond // of the long phase: the peer may be on our CPU all the while
@@ -96,7 +102,8 @@ func (w *Waiter) Wait(ready func() bool) bool {
 //
 // It yields to the kernel's other threads and not to Go's other goroutines: runtime.Gosched wakes another of the
 // process's threads each time, which takes the very CPU that the peer needs, and often the goroutine too. Goroutines
-// that are ready run on the process's other CPUs; a spin is short, and the group leaves one CPU alone.
+// that are ready run on the process's other CPUs; a spin is short, and the group leaves one CPU alone. Only where Go
+// has one processor does it yield to them as well: nobody is woken for them there, and nobody else runs them.
 func (w *Waiter) waitSlow(ready func() bool) bool {
 	if w.shared >= w.turns {
 		w.part()
@@ -149,6 +156,9 @@ func (w *Waiter) long(ready func() bool) bool {
 
 // yieldOnce lets another process run on this CPU if there is one, learns from how long that took, and looks again.
 func (w *Waiter) yieldOnce(ready func() bool) bool {
+	if w.group.lone {
+		runtime.Gosched()
+	}
 	start := time.Now()
 	yield()
 	took := time.Since(start)
@@ -171,6 +181,9 @@ func (w *Waiter) yieldOnce(ready func() bool) bool {
 func (w *Waiter) alone() {
 	w.shared = 0
 	w.apart++
+	if w.group.lone && w.apart%loneTurns == 0 {
+		runtime.Gosched()
+	}
 }
 
 // part moves this thread to another CPU than the one that it shares with the peer.

@@ -2,6 +2,8 @@ package spin
 
 import (
 	"math"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -156,8 +158,53 @@ func TestGroup(t *testing.T) {
 }
 
 func TestCPUs(t *testing.T) {
-	if n := CPUs(); n <= 0 {
+	if n := CPUs(); n < 1 {
 		t.Errorf("CPUs: %v", n)
+	}
+	inf := math.Inf(1)
+	for _, c := range []struct {
+		affinity, procs int
+		quota, want     float64
+	}{
+		{1, 1, inf, 1},
+		{1, 8, 8, 1},
+		{8, 8, inf, 8},
+		{8, 4, inf, 4},
+		{4, 8, inf, 4},
+		{8, 8, 2.5, 2.5},
+		{8, 1, inf, 2},
+		{8, 8, 0.5, 2},
+	} {
+		if got := countOn(c.affinity, c.procs, c.quota); got != c.want {
+			t.Errorf("%d CPUs, GOMAXPROCS %d, a quota of %v: %v, want %v", c.affinity, c.procs, c.quota, got, c.want)
+		}
+	}
+}
+
+// TestLoneProcessor: where Go has one processor, a goroutine that waits lets the others run: those that it spins for, and those
+// that would be kept waiting by waits that end soon.
+func TestLoneProcessor(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	g := NewGroup(2)
+	if !g.lone {
+		t.Fatal("the group has not seen GOMAXPROCS")
+	}
+	w := NewWaiter(g, time.Hour)
+	var set atomic.Bool
+	go set.Store(true)
+	if !w.Wait(set.Load) {
+		t.Error("Wait gave up before what it waits for could run")
+	}
+	ran := make(chan struct{})
+	go close(ran)
+	for range 2 * loneTurns {
+		ready, _ := countdown(2)
+		w.Wait(ready)
+	}
+	select {
+	case <-ran:
+	default:
+		t.Errorf("after %d waits another goroutine has not run", 2*loneTurns)
 	}
 }
 
