@@ -84,8 +84,9 @@ func newConn(path string, p parts, s settings, agree func(in, out *window) error
 	c := &Conn{
 		name: addr(path), trusted: p.trusted, sock: p.sock, stream: s.stream,
 		over: make(chan struct{}), done: make(chan struct{}),
-		spin: spin.NewWaiter(s.spin, s.maxSpin), wokenSpin: spin.NewWaiter(s.spin, wokenFactor*s.maxSpin),
+		spin: spin.NewWaiter(s.spin, s.maxSpin),
 	}
+	c.wokenSpin = c.spin.Longer(wokenFactor)
 	defer func() {
 		if err != nil {
 			c.release()

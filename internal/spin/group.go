@@ -18,6 +18,8 @@ type Group struct {
 	lone      bool          // immutable: goroutines have one processor of Go's, so one that spins keeps all others waiting
 	yieldCost time.Duration // immutable: of a yield on a CPU that nobody else wants
 	spinning  atomic.Int32
+	places    atomic.Uint32 // waiting places that there were so far
+	last      atomic.Uint32 // the number of the one that had a slow wait last
 }
 
 // NewGroup returns a group for a process that counts on so many CPUs, normally [CPUs](). One of them is left

@@ -135,6 +135,45 @@ func TestWary(t *testing.T) {
 	}
 }
 
+// TestCrowd: places whose slow waits take turns know of each other, and one that is alone for a while forgets.
+func TestCrowd(t *testing.T) {
+	g := NewGroup(2)
+	a, b := NewWaiter(g, time.Minute), NewWaiter(g, time.Minute)
+	long := a.Longer(2)
+	slow := func(w *Waiter) {
+		t.Helper()
+		ready, _ := countdown(tightLooks + 10)
+		if !w.Wait(ready) {
+			t.Error("Wait gave up")
+		}
+	}
+	slow(&a)
+	slow(&b)
+	slow(&a)
+	if a.crowd != crowdWaits || b.crowd != crowdWaits {
+		t.Errorf("two busy places: %d and %d waits are for a crowd, want %d", a.crowd, b.crowd, crowdWaits)
+	}
+	for range crowdWaits {
+		slow(&a)
+		slow(&long)
+	}
+	if a.crowd != 0 || long.crowd != 0 {
+		t.Errorf("a lone place has %d and %d waits left for a crowd", a.crowd, long.crowd)
+	}
+}
+
+func TestLonger(t *testing.T) {
+	g := NewGroup(2)
+	w := NewWaiter(g, 0)
+	if long := w.Longer(3); long.max != 3*DefaultMax || !long.Enabled() {
+		t.Errorf("three times the default: %v", long.max)
+	}
+	w = NewWaiter(g, -1)
+	if long := w.Longer(3); long.Enabled() {
+		t.Error("longer than never spins")
+	}
+}
+
 // TestGroup: no more waiters spin at once than the group allows, and the others don't wait for them.
 func TestGroup(t *testing.T) {
 	g := NewGroup(3)
