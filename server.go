@@ -64,7 +64,7 @@ type Server struct {
 	DrainTimeout time.Duration
 
 	// MaxSpin is the longest that a link may poll for its peer before it sleeps: CPU time for speed. Zero is 100 µs, which a link
-	// spends only while that pays; less than zero is never. A process that has less than two CPUs never does.
+	// spends only while that pays; less than zero is never. A process that may run on one CPU only never does.
 	MaxSpin time.Duration
 
 	// BufferMemory is how much shared memory each direction of a link has for [Buffer] values, in bytes; 16 MiB by default, at

@@ -37,7 +37,7 @@ func (m Mode) String() string {
 type Option func(*settings)
 
 // MaxSpin caps how long a wait may poll before it sleeps; zero or less is never. Without it, the cap is
-// spin.DefaultMax, 20 µs. A wait never polls where the process has less than two CPUs for itself.
+// spin.DefaultMax, 20 µs. A wait never polls where the process may run on one CPU only.
 func MaxSpin(d time.Duration) Option {
 	return func(s *settings) { s.maxSpin = max(d, 0) }
 }

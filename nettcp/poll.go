@@ -6,6 +6,9 @@ import "hotline/internal/wire"
 // for a while. A peer that is awake answers sooner than the kernel puts a thread to sleep and wakes it.
 func (c *Conn) Ready() bool { return c.whole() || c.poll() && c.whole() }
 
+// Pending reports whether the next frame is in the buffer, all of it.
+func (c *Conn) Pending() bool { return c.whole() }
+
 // whole reports whether the next frame is in the buffer.
 func (c *Conn) whole() bool {
 	have := c.in.buf[c.in.r:c.in.w]

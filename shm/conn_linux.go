@@ -33,7 +33,7 @@ var (
 
 // Conn is one end of a connection through shared memory. It is made by [Dial] or [Listener.Accept].
 //
-// Reading (Ready, Next, Read) is for one goroutine at a time; everything else may be called by any goroutine at any time.
+// Reading (Ready, Pending, Next, Read) is for one goroutine at a time; everything else may be called by any goroutine at any time.
 // After Close every call fails with an error that is net.ErrClosed.
 type Conn struct {
 	name    string // "shm:///run/…"
@@ -87,8 +87,9 @@ func newConn(path string, p parts, s settings, agree func(in, out *window) error
 	c := &Conn{
 		name: addr(path), trusted: p.trusted, sock: p.sock, stream: s.stream,
 		over: make(chan struct{}), done: make(chan struct{}),
-		spin: spin.NewWaiter(s.spin, s.maxSpin), wokenSpin: spin.NewWaiter(s.spin, wokenFactor*s.maxSpin),
+		spin: spin.NewWaiter(s.spin, s.maxSpin),
 	}
+	c.wokenSpin = c.spin.Longer(wokenFactor)
 	defer func() {
 		if err != nil {
 			c.release()
@@ -148,6 +149,13 @@ func (c *Conn) Ready() bool {
 	ready := w.Wait(c.readyFn)
 	runtime.KeepAlive(c)
 	return ready || c.state.Load() != 0
+}
+
+// Pending reports whether a frame has been published.
+func (c *Conn) Pending() bool {
+	pending := c.in.ready()
+	runtime.KeepAlive(c)
+	return pending
 }
 
 // Next waits for the next frame. The error after the peer has gone is io.EOF, once everything that it had published

@@ -40,6 +40,9 @@ func (*Listener) Close() error { return nil }
 // Ready returns false.
 func (*Conn) Ready() bool { return false }
 
+// Pending returns false.
+func (*Conn) Pending() bool { return false }
+
 // Next returns [ErrNotSupported].
 func (*Conn) Next() (wire.Header, error) { return wire.Header{}, ErrNotSupported }
 

@@ -18,6 +18,7 @@ type Client struct {
 	alarm   alarm
 	buffers *Buffers
 	in      inbound // belongs to who has the reading role
+	due     batch   // likewise
 
 	mu       sync.Mutex
 	table    table         // guarded by mu
@@ -274,10 +275,12 @@ func (l *Client) await(ctx context.Context, c *call) (Reply, error) {
 		l.mu.Unlock()
 		own := l.lead(ctx, c)
 		l.mu.Lock()
-		l.reading, c.leading = false, false
 		if own {
 			c.inFlight, c.err, c.givenUp = false, nil, false
+			l.sweepLocked()
 		}
+		l.due.wake()
+		l.reading, c.leading = false, false
 	}
 	err, givenUp := c.err, c.givenUp
 	var m message
@@ -309,12 +312,17 @@ func (l *Client) await(ctx context.Context, c *call) (Reply, error) {
 func (l *Client) parkLocked(ctx context.Context, c *call) {
 	l.table.park(c)
 	l.mu.Unlock()
-	select {
-	case <-c.ready:
+	if done := ctx.Done(); done == nil {
+		<-c.ready // a third of what select takes
 		l.mu.Lock()
-	case <-ctx.Done():
-		l.mu.Lock()
-		l.giveUpLocked(c, ctx.Err())
+	} else {
+		select {
+		case <-c.ready:
+			l.mu.Lock()
+		case <-done:
+			l.mu.Lock()
+			l.giveUpLocked(c, ctx.Err())
+		}
 	}
 	l.table.unpark(c)
 }
@@ -344,7 +352,7 @@ func (l *Client) giveUpLocked(c *call, err error) {
 	}
 }
 
-// endLocked ends a call in flight: with err, or with the reply that it has.
+// endLocked ends a call in flight with err, or by what it has of a reply.
 func (l *Client) endLocked(c *call, err error) {
 	if !c.inFlight {
 		return

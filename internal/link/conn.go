@@ -14,7 +14,7 @@ var ErrInterrupted = errors.New("wait interrupted")
 // Conn moves frames between two peers. It knows nothing of calls: ids, pieces, deadlines and limits are the
 // engine's.
 //
-// Reading belongs to one goroutine at a time (the engine passes the role on): Ready, Next and Read are never
+// Reading belongs to one goroutine at a time (the engine passes the role on): Ready, Pending, Next and Read are never
 // called at once. Write, Interrupt and Close may be called by any goroutine at any time.
 //
 // A connection fails as a whole: after any error but ErrInterrupted every later call fails with the same cause. There is
@@ -25,6 +25,10 @@ type Conn interface {
 	// whose context may end takes care of that only when Ready says no. It never sleeps; a transport that
 	// knows how may spin for its budget first.
 	Ready() bool
+
+	// Pending reports whether the next frame is there, all of it, as Ready does, but never spins: a reader with work
+	// for others asks whether there is more before it turns to that. It may say no where a look would cost a system call.
+	Pending() bool
 
 	// Next waits for the next frame and returns its header, checked. The engine takes all of its Length bytes
 	// with Read before it calls Next again. It returns io.EOF when the peer closed between two frames,

@@ -14,6 +14,10 @@ func (l *Client) lead(ctx context.Context, own *call) bool {
 	var unwatch func() bool
 	others := false // frames of others have come: they may keep the reader busy for as long as they like
 	for {
+		if !l.in.midFrame() && !l.conn.Pending() {
+			l.due.wake()
+			l.due.letRun()
+		}
 		// Ready spins where that pays, so it is asked whether or not there is something to watch.
 		sleeps := l.in.midFrame() || !l.conn.Ready()
 		if unwatch == nil && ctx.Done() != nil && (others || sleeps) {
@@ -28,6 +32,9 @@ func (l *Client) lead(ctx context.Context, own *call) bool {
 			return false
 		case err == nil:
 			others = true
+			if got != answer {
+				l.due.wake() // it takes more than this frame, or there may be more and more of them
+			}
 			continue
 		case !errors.Is(err, ErrInterrupted):
 			l.fail(err)
@@ -195,7 +202,7 @@ func (l *Client) arrived(own *call) arrival {
 		if c := l.table.find(h.ID); c == nil {
 			m.release(l.buffers)
 		} else if c.reply = m; complete {
-			l.endLocked(c, nil)
+			l.answeredLocked(c)
 			got = answer
 		}
 	}
@@ -203,6 +210,17 @@ func (l *Client) arrived(own *call) arrival {
 		return ownEnd
 	}
 	return got
+}
+
+// answeredLocked ends a call of somebody else's that has its reply, and leaves waking its owner, if there is one, for later.
+func (l *Client) answeredLocked(c *call) {
+	if c.oneway {
+		l.endLocked(c, nil)
+		return
+	}
+	c.inFlight, c.err = false, nil
+	l.table.unpark(c)
+	l.due.add(c)
 }
 
 // quiet is how long a link is left without a reader when no call is in flight, and half of how long it takes at most
@@ -262,6 +280,7 @@ func (l *Client) readOnce() bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.due.wake()
 	l.reading = false
 	if l.table.parked.first == nil && l.table.oneway > 0 {
 		return true

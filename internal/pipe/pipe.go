@@ -32,6 +32,9 @@ func New(name string) (a, b *Conn) {
 // Ready implements link.Conn.
 func (c *Conn) Ready() bool { return c.in.ready() }
 
+// Pending implements link.Conn.
+func (c *Conn) Pending() bool { return c.in.ready() }
+
 // Next implements link.Conn.
 func (c *Conn) Next() (wire.Header, error) {
 	frame, err := c.in.take()

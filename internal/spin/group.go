@@ -1,6 +1,7 @@
 package spin
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -14,17 +15,20 @@ const DefaultMax = 100 * time.Microsecond
 // Group bounds the spinning of all waiters that share it. Its methods may be called at once.
 type Group struct {
 	limit     int32         // immutable: waiters in the long phase at once; 0 for no spinning at all
+	lone      bool          // immutable: goroutines have one processor of Go's, so one that spins keeps all others waiting
 	yieldCost time.Duration // immutable: of a yield on a CPU that nobody else wants
 	spinning  atomic.Int32
+	places    atomic.Uint32 // waiting places that there were so far
+	last      atomic.Uint32 // the number of the one that had a slow wait last
 }
 
-// NewGroup returns a group for a process with the given number of usable CPUs, normally [CPUs](). One of them is left
-// to goroutines that have work, and to Go's poller, which spinning goroutines would keep waiting.
+// NewGroup returns a group for a process that counts on so many CPUs, normally [CPUs](). One of them is left
+// to goroutines that have work, and to Go's poller, which spinning goroutines would keep waiting. With fewer than two nothing spins.
 func NewGroup(cpus float64) *Group {
 	if cpus < 2 {
 		return new(Group)
 	}
-	g := &Group{limit: int32(cpus) - 1, yieldCost: time.Second}
+	g := &Group{limit: int32(cpus) - 1, lone: runtime.GOMAXPROCS(0) == 1, yieldCost: time.Second}
 	for range 4 {
 		start := time.Now()
 		yield()

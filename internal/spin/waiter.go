@@ -1,6 +1,9 @@
 package spin
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 // The shape of a wait, as measured with two processes on two CPUs that were idle, or busy with one or two other programs.
 const (
@@ -25,6 +28,12 @@ const (
 	sliceTime  = 500 * time.Microsecond
 	sliceWaits = 256
 
+	// Where Go has one processor, waits that all end soon would leave it to others only when the runtime takes it away, after 10 ms.
+	loneTurns = 64
+
+	// A place that has met another one in a slow wait yields to Go's other goroutines too for so many more.
+	crowdWaits = 16
+
 	longLooks  = 4                     // polls between two looks at the clock in the long phase
 	yieldEvery = 20 * time.Microsecond // of the long phase: the peer may be on our CPU all the while
 
@@ -42,14 +51,16 @@ const (
 type Waiter struct {
 	group  *Group
 	max    time.Duration
-	tight  int // looks of the tight phase
-	miss   int // moving average: how many of the last long phases were for nothing, 0 to missFull
-	probe  int // long phases to leave out between two while they don't pay
-	left   int // of them
-	shared int // successive waits that ended with the peer having run on our CPU
-	turns  int // of them until the thread moves
-	apart  int // waits since it moved that ended otherwise
-	wary   int // waits that are not to yield
+	tight  int    // looks of the tight phase
+	miss   int    // moving average: how many of the last long phases were for nothing, 0 to missFull
+	probe  int    // long phases to leave out between two while they don't pay
+	left   int    // of them
+	shared int    // successive waits that ended with the peer having run on our CPU
+	turns  int    // of them until the thread moves
+	apart  int    // waits since it moved that ended otherwise
+	wary   int    // waits that are not to yield
+	place  uint32 // its number in the group
+	crowd  int    // slow waits until this is thought the only busy place of its group
 }
 
 // NewWaiter returns a waiter that spins for at most max at a time; max 0 means [DefaultMax], less than 0 never.
@@ -60,7 +71,16 @@ func NewWaiter(g *Group, max time.Duration) Waiter {
 	if max < 0 {
 		max = 0
 	}
-	return Waiter{group: g, max: max, tight: tightLooks, probe: probeFirst, turns: shareTurns}
+	w := Waiter{group: g, max: max, tight: tightLooks, probe: probeFirst, turns: shareTurns}
+	if g.Enabled() {
+		w.place = g.places.Add(1)
+	}
+	return w
+}
+
+// Longer returns a waiter for the same place, for waits that may be so many times as long.
+func (w *Waiter) Longer(times int) Waiter {
+	return Waiter{group: w.group, max: w.max * time.Duration(times), tight: w.tight, probe: probeFirst, turns: shareTurns, place: w.place}
 }
 
 // NewCallWaiter is NewWaiter for waits whose looks are system calls.
@@ -96,8 +116,11 @@ func (w *Waiter) Wait(ready func() bool) bool {
 //
 // It yields to the kernel's other threads and not to Go's other goroutines: runtime.Gosched wakes another of the
 // process's threads each time, which takes the very CPU that the peer needs, and often the goroutine too. Goroutines
-// that are ready run on the process's other CPUs; a spin is short, and the group leaves one CPU alone.
+// that are ready run on the process's other CPUs; a spin is short, and the group leaves one CPU alone. It yields to them
+// as well where they may have no other: where Go has one processor, and where several places of the group are
+// busy, which could have all processors among them and keep one more waiting until the runtime takes a processor away.
 func (w *Waiter) waitSlow(ready func() bool) bool {
+	w.meet()
 	if w.shared >= w.turns {
 		w.part()
 	}
@@ -121,6 +144,16 @@ func (w *Waiter) waitSlow(ready func() bool) bool {
 	w.miss += (missFull - w.miss + missWeight - 1) / missWeight
 	w.left, w.probe = w.probe, min(2*w.probe, probeLast)
 	return false
+}
+
+// meet finds out whether other places of the group have slow waits as well.
+func (w *Waiter) meet() {
+	if w.group.last.Load() != w.place {
+		w.group.last.Store(w.place)
+		w.crowd = crowdWaits
+	} else if w.crowd > 0 {
+		w.crowd--
+	}
 }
 
 // long is the long phase.
@@ -149,6 +182,9 @@ func (w *Waiter) long(ready func() bool) bool {
 
 // yieldOnce lets another process run on this CPU if there is one, learns from how long that took, and looks again.
 func (w *Waiter) yieldOnce(ready func() bool) bool {
+	if w.group.lone || w.crowd > 0 {
+		runtime.Gosched()
+	}
 	start := time.Now()
 	yield()
 	took := time.Since(start)
@@ -171,6 +207,9 @@ func (w *Waiter) yieldOnce(ready func() bool) bool {
 func (w *Waiter) alone() {
 	w.shared = 0
 	w.apart++
+	if w.group.lone && w.apart%loneTurns == 0 {
+		runtime.Gosched()
+	}
 }
 
 // part moves this thread to another CPU than the one that it shares with the peer.

@@ -2,6 +2,8 @@ package spin
 
 import (
 	"math"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -133,6 +135,45 @@ func TestWary(t *testing.T) {
 	}
 }
 
+// TestCrowd: places whose slow waits take turns know of each other, and one that is alone for a while forgets.
+func TestCrowd(t *testing.T) {
+	g := NewGroup(2)
+	a, b := NewWaiter(g, time.Minute), NewWaiter(g, time.Minute)
+	long := a.Longer(2)
+	slow := func(w *Waiter) {
+		t.Helper()
+		ready, _ := countdown(tightLooks + 10)
+		if !w.Wait(ready) {
+			t.Error("Wait gave up")
+		}
+	}
+	slow(&a)
+	slow(&b)
+	slow(&a)
+	if a.crowd != crowdWaits || b.crowd != crowdWaits {
+		t.Errorf("two busy places: %d and %d waits are for a crowd, want %d", a.crowd, b.crowd, crowdWaits)
+	}
+	for range crowdWaits {
+		slow(&a)
+		slow(&long)
+	}
+	if a.crowd != 0 || long.crowd != 0 {
+		t.Errorf("a lone place has %d and %d waits left for a crowd", a.crowd, long.crowd)
+	}
+}
+
+func TestLonger(t *testing.T) {
+	g := NewGroup(2)
+	w := NewWaiter(g, 0)
+	if long := w.Longer(3); long.max != 3*DefaultMax || !long.Enabled() {
+		t.Errorf("three times the default: %v", long.max)
+	}
+	w = NewWaiter(g, -1)
+	if long := w.Longer(3); long.Enabled() {
+		t.Error("longer than never spins")
+	}
+}
+
 // TestGroup: no more waiters spin at once than the group allows, and the others don't wait for them.
 func TestGroup(t *testing.T) {
 	g := NewGroup(3)
@@ -156,8 +197,53 @@ func TestGroup(t *testing.T) {
 }
 
 func TestCPUs(t *testing.T) {
-	if n := CPUs(); n <= 0 {
+	if n := CPUs(); n < 1 {
 		t.Errorf("CPUs: %v", n)
+	}
+	inf := math.Inf(1)
+	for _, c := range []struct {
+		affinity, procs int
+		quota, want     float64
+	}{
+		{1, 1, inf, 1},
+		{1, 8, 8, 1},
+		{8, 8, inf, 8},
+		{8, 4, inf, 4},
+		{4, 8, inf, 4},
+		{8, 8, 2.5, 2.5},
+		{8, 1, inf, 2},
+		{8, 8, 0.5, 2},
+	} {
+		if got := countOn(c.affinity, c.procs, c.quota); got != c.want {
+			t.Errorf("%d CPUs, GOMAXPROCS %d, a quota of %v: %v, want %v", c.affinity, c.procs, c.quota, got, c.want)
+		}
+	}
+}
+
+// TestLoneProcessor: where Go has one processor, a goroutine that waits lets the others run: those that it spins for, and those
+// that would be kept waiting by waits that end soon.
+func TestLoneProcessor(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	g := NewGroup(2)
+	if !g.lone {
+		t.Fatal("the group has not seen GOMAXPROCS")
+	}
+	w := NewWaiter(g, time.Hour)
+	var set atomic.Bool
+	go set.Store(true)
+	if !w.Wait(set.Load) {
+		t.Error("Wait gave up before what it waits for could run")
+	}
+	ran := make(chan struct{})
+	go close(ran)
+	for range 2 * loneTurns {
+		ready, _ := countdown(2)
+		w.Wait(ready)
+	}
+	select {
+	case <-ran:
+	default:
+		t.Errorf("after %d waits another goroutine has not run", 2*loneTurns)
 	}
 }
 

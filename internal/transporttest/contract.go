@@ -389,7 +389,7 @@ func testCloseConn(t *testing.T, a, b link.Conn) {
 
 // testReady: a connection that is ready does not sleep, up to the end of the frame.
 func testReady(t *testing.T, a, b link.Conn) {
-	if a.Ready() {
+	if a.Ready() || a.Pending() {
 		t.Error("ready, and nothing has come")
 	}
 	for i := range uint64(10) {
@@ -403,6 +403,9 @@ func testReady(t *testing.T, a, b link.Conn) {
 			if id, err := take(t, a, 1000); err != nil || id != i*3+j+1 {
 				t.Fatalf("frame %d, %v", id, err)
 			}
+		}
+		if a.Pending() {
+			t.Fatal("a frame is said to be there, and all were taken")
 		}
 	}
 	b.Close()

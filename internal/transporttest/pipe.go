@@ -53,6 +53,8 @@ func RawPipe(o *PipeOptions) (*PipeConn, *Raw) {
 
 func (c *PipeConn) Ready() bool { return c.bad != nil || c.in.ready() }
 
+func (c *PipeConn) Pending() bool { return c.Ready() }
+
 func (c *PipeConn) Next() (wire.Header, error) {
 	if c.bad == nil && c.left > 0 {
 		panic("Next was called with payload left to read")

@@ -1,0 +1,63 @@
+package link
+
+import (
+	"errors"
+	"runtime"
+)
+
+// maxBatch bounds how many calls end before their owners are woken.
+const maxBatch = 64
+
+// batch is the calls whose replies a reader has just read for others, and whose owners are still to be woken. It
+// belongs to who has the reading role.
+//
+// They are woken when the reader finds nothing more to read, and then run before it waits for frames, so that their next
+// requests are written one after the other: the server finds several at once, and so does the reader later. Waking each
+// as its reply comes makes the runtime start another thread for it each time, which takes the CPU from one of the two ends,
+// and only one caller makes calls while the others wait for that thread.
+type batch struct {
+	calls []*call
+	woken bool // some were woken, and may not have run yet
+}
+
+func (b *batch) add(c *call) {
+	if b.calls = append(b.calls, c); len(b.calls) == maxBatch {
+		b.wake()
+	}
+}
+
+// wake wakes the owners. Where one has given up meanwhile, its slot's next owner may be woken for nothing.
+func (b *batch) wake() {
+	for i, c := range b.calls {
+		c.signal()
+		b.calls[i], b.woken = nil, true
+	}
+	b.calls = b.calls[:0]
+}
+
+// letRun lets those who were woken run before the reader, who is about to wait.
+func (b *batch) letRun() {
+	if b.woken {
+		b.woken = false
+		runtime.Gosched()
+	}
+}
+
+// sweepLocked reads the replies that have come already, once the reader's own call has ended: who reads next would be
+// another, and has to be woken for it. Client.mu is held when it is called and when it returns.
+func (l *Client) sweepLocked() {
+	for range maxBatch {
+		if l.table.parked.first == nil || l.in.midFrame() || !l.conn.Pending() {
+			return
+		}
+		l.mu.Unlock()
+		got, err := l.step(nil)
+		if err != nil && !errors.Is(err, ErrInterrupted) {
+			l.fail(err)
+		}
+		l.mu.Lock()
+		if got != answer || err != nil {
+			return
+		}
+	}
+}
