@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -303,8 +300,8 @@ func TestBlockUnread(t *testing.T) {
 func TestTrim(t *testing.T) {
 	a, b := pair(t, nil)
 	const n = 1 << 20
-	at, _ := b.Addresses()
-	before := resident(t, at)
+	mem := a.OutMapping()
+	before := resident(t, mem)
 	held := lend(t, a, n, 1)
 	for id := range uint64(4) {
 		sendBlock(t, lend(t, a, n, byte(id)), id+1, nil, n)
@@ -315,12 +312,12 @@ func TestTrim(t *testing.T) {
 		wantAll(t, taken.Bytes(), n, byte(id))
 		taken.Free()
 	}
-	if got := resident(t, at) - before; got < 4*n {
+	if got := resident(t, mem) - before; got < 4*n {
 		t.Errorf("%d bytes are in use, at least %d were written", got, 4*n)
 	}
-	for end := time.Now().Add(patience); resident(t, at)-before >= n; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); resident(t, mem)-before >= n; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%d bytes are still in use", resident(t, at)-before)
+			t.Fatalf("%d bytes are still in use", resident(t, mem)-before)
 		}
 	}
 	wantAll(t, held.Bytes(), n, 1)
@@ -328,22 +325,6 @@ func TestTrim(t *testing.T) {
 	again := lend(t, a, n, 9) // after it was trimmed
 	wantAll(t, again.Bytes(), n, 9)
 	again.Free()
-}
-
-// resident returns how many bytes of the mapping at an address are in use.
-func resident(t *testing.T, at uintptr) int {
-	t.Helper()
-	text, err := os.ReadFile("/proc/self/smaps")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, area, ok := strings.Cut("\n"+string(text), fmt.Sprintf("\n%x-", at))
-	_, rss, ok2 := strings.Cut(area, "\nRss:")
-	var kib int
-	if _, err := fmt.Sscan(rss, &kib); err != nil || !ok || !ok2 {
-		t.Fatalf("no mapping at %#x: %v", at, err)
-	}
-	return kib << 10
 }
 
 // TestHostileBlocks: references to what is no block end the connection.

@@ -28,6 +28,9 @@ func (c *Conn) Shrinking() bool {
 	return c.out.shrinker.set
 }
 
+// OutMapping returns all memory that we write, blocks included.
+func (c *Conn) OutMapping() []byte { return c.maps[1].mem }
+
 // OutWindow returns the window in which we write.
 func (c *Conn) OutWindow() []byte { return c.maps[1].mem[:headerSize+c.out.win.size] }
 

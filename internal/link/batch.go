@@ -5,8 +5,8 @@ import (
 	"runtime"
 )
 
-// maxBatch bounds how many calls end before their owners are woken.
-const maxBatch = 64
+// maxDue bounds how many calls end before their owners are woken.
+const maxDue = 64
 
 // batch is the calls whose replies a reader has just read for others, and whose owners are still to be woken. It
 // belongs to who has the reading role.
@@ -21,7 +21,7 @@ type batch struct {
 }
 
 func (b *batch) add(c *call) {
-	if b.calls = append(b.calls, c); len(b.calls) == maxBatch {
+	if b.calls = append(b.calls, c); len(b.calls) == maxDue {
 		b.wake()
 	}
 }
@@ -46,7 +46,7 @@ func (b *batch) letRun() {
 // sweepLocked reads the replies that have come already, once the reader's own call has ended: who reads next would be
 // another, and has to be woken for it. Client.mu is held when it is called and when it returns.
 func (l *Client) sweepLocked() {
-	for range maxBatch {
+	for range maxDue {
 		if l.table.parked.first == nil || l.in.midFrame() || !l.conn.Pending() {
 			return
 		}

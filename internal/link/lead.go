@@ -212,9 +212,10 @@ func (l *Client) arrived(own *call) arrival {
 	return got
 }
 
-// answeredLocked ends a call of somebody else's that has its reply, and leaves waking its owner, if there is one, for later.
+// answeredLocked ends a call of somebody else's that has its reply, and leaves waking its owner for later, if there is one who waits
+// for nothing else.
 func (l *Client) answeredLocked(c *call) {
-	if c.oneway {
+	if c.oneway || c.stream != nil {
 		l.endLocked(c, nil)
 		return
 	}
