@@ -5,7 +5,8 @@ import (
 	"runtime"
 )
 
-// maxDue bounds how many calls end before their owners are woken.
+// maxDue bounds how many calls end before their owners are woken, and how many frames are read meanwhile: those of a stream need
+// not end.
 const maxDue = 64
 
 // batch is the calls whose replies a reader has just read for others, and whose owners are still to be woken. It
@@ -17,6 +18,7 @@ const maxDue = 64
 // and only one caller makes calls while the others wait for that thread.
 type batch struct {
 	calls []*call
+	looks int  // at more frames since the first of calls came
 	woken bool // some were woken, and may not have run yet
 }
 
@@ -32,7 +34,15 @@ func (b *batch) wake() {
 		c.signal()
 		b.calls[i], b.woken = nil, true
 	}
-	b.calls = b.calls[:0]
+	b.calls, b.looks = b.calls[:0], 0
+}
+
+// overdue reports whether the owners have waited for long enough, though there is more to read.
+func (b *batch) overdue() bool {
+	if len(b.calls) > 0 {
+		b.looks++
+	}
+	return b.looks >= maxDue
 }
 
 // letRun lets those who were woken run before the reader, who is about to wait.

@@ -187,6 +187,7 @@ func (l *Client) sleepLocked(s *Stream, w *call) {
 		l.reading, w.leading = true, true
 		l.mu.Unlock()
 		l.leadFor(s.ctx, w)
+		l.due.wake()
 		l.mu.Lock()
 		l.reading, w.leading = false, false
 	}
@@ -207,13 +208,17 @@ func (l *Client) giveUpStreamLocked(s *Stream, why error) {
 func (l *Client) leadFor(ctx context.Context, w *call) {
 	var unwatch func() bool
 	for again := false; ; again = true {
-		sleeps := l.in.midFrame() || !l.conn.Ready()
+		sleeps := l.lookAhead()
 		if unwatch == nil && (again || sleeps) {
 			unwatch = l.watchContext(ctx, w)
 			defer unwatch()
 		}
-		if _, err := l.step(nil); err != nil && !errors.Is(err, ErrInterrupted) {
+		got, err := l.step(nil)
+		if err != nil && !errors.Is(err, ErrInterrupted) {
 			l.fail(err)
+		}
+		if got != answer {
+			l.due.wake() // as in lead
 		}
 		if l.over(w) {
 			return

@@ -14,12 +14,7 @@ func (l *Client) lead(ctx context.Context, own *call) bool {
 	var unwatch func() bool
 	others := false // frames of others have come: they may keep the reader busy for as long as they like
 	for {
-		if !l.in.midFrame() && !l.conn.Pending() {
-			l.due.wake()
-			l.due.letRun()
-		}
-		// Ready spins where that pays, so it is asked whether or not there is something to watch.
-		sleeps := l.in.midFrame() || !l.conn.Ready()
+		sleeps := l.lookAhead()
 		if unwatch == nil && ctx.Done() != nil && (others || sleeps) {
 			unwatch = l.watchContext(ctx, own)
 			defer unwatch()
@@ -43,6 +38,21 @@ func (l *Client) lead(ctx context.Context, own *call) bool {
 			return false
 		}
 	}
+}
+
+// lookAhead reports whether the reader is going to sleep. Where nothing is there to be read, those whose replies have come run first.
+func (l *Client) lookAhead() (sleeps bool) {
+	if l.in.midFrame() {
+		return true
+	}
+	switch {
+	case !l.conn.Pending():
+		l.due.wake()
+		l.due.letRun()
+	case l.due.overdue():
+		l.due.wake()
+	}
+	return !l.conn.Ready() // which spins where that pays, so it is asked whether or not there is something to watch
 }
 
 // over reports whether a call has ended.
