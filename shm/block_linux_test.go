@@ -315,7 +315,7 @@ func TestTrim(t *testing.T) {
 	if got := resident(t, mem) - before; got < 4*n {
 		t.Errorf("%d bytes are in use, at least %d were written", got, 4*n)
 	}
-	for end := time.Now().Add(patience); resident(t, mem)-before >= n; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); resident(t, mem)-before >= 2*n; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d bytes are still in use", resident(t, mem)-before)
 		}

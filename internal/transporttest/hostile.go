@@ -274,7 +274,7 @@ func testShutdown(t *testing.T, transport Transport) {
 		total := uint64(0)
 		for range callers {
 			if err := within(t, "a caller", done); err != nil {
-				t.Errorf("an outcome that is not known: %v", err)
+				t.Errorf("an outcome that is not known: %v; the server's link ended by %v", err, p.server.Err())
 			}
 		}
 		for _, n := range answered {
