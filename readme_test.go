@@ -19,7 +19,7 @@ func TestReadmeCompiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	program := "package main\n\nimport (\n\t\"context\"\n\t\"errors\"\n\t\"fmt\"\n\t\"log\"\n\n\t\"hotline\"\n)\n\n"
+	program := "package main\n\nimport (\n\t\"context\"\n\t\"errors\"\n\t\"fmt\"\n\t\"io\"\n\t\"iter\"\n\t\"log\"\n\n\t\"hotline\"\n)\n\n"
 	for _, m := range snippet.FindAllStringSubmatch(string(readme), -1) {
 		formatted, err := format.Source([]byte(m[1]))
 		if err != nil {
@@ -30,7 +30,7 @@ func TestReadmeCompiles(t *testing.T) {
 		}
 		program += m[1] + "\n"
 	}
-	program += "func main() {\n\tserve()\n\t_ = call(context.Background())\n}\n"
+	program += "func main() {\n\tserve()\n\t_ = call(context.Background())\n\t_ = follow(context.Background(), new(Logs))\n}\n"
 	compile(t, program)
 }
 
