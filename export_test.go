@@ -79,3 +79,13 @@ func BuiltinErrors() (names []string) {
 	}
 	return append(names, pathErrors().name)
 }
+
+// InFlight returns the number of calls in flight on c's links.
+func InFlight(c *Client) (n int) {
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
+	for _, s := range c.pool.members {
+		n += s.link.InFlight()
+	}
+	return n
+}

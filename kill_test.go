@@ -73,8 +73,13 @@ func marksMain() {
 	}
 }
 
-// startMarks starts a server process. kill ends it by SIGKILL, or the end of the test by the end of its input.
-func startMarks(t testing.TB, dir string) (kill func()) {
+// marksProcess is a server process. kill ends it by SIGKILL, or the end of the test by the end of its input.
+type marksProcess struct {
+	process *os.Process
+	kill    func()
+}
+
+func startMarks(t testing.TB, dir string) marksProcess {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -95,7 +100,7 @@ func startMarks(t testing.TB, dir string) (kill func()) {
 		return func() { ended.Do(func() { _ = how(); _ = peer.Wait() }) } // a killed process is an error of Wait's
 	}
 	t.Cleanup(end(stdin.Close))
-	return end(peer.Process.Kill)
+	return marksProcess{peer.Process, end(peer.Process.Kill)}
 }
 
 // outcome is what a caller knows of a call.
@@ -157,9 +162,9 @@ func testKilledServers(t *testing.T, address string) {
 		})
 	}
 	for range *kills {
-		kill := startMarks(t, dir)
+		peer := startMarks(t, dir)
 		waitFor(t, "a link to the new instance", func() bool { return hotline.Links(c.Client()) == 2 })
-		kill()
+		peer.kill()
 	}
 	over.Store(true)
 	group.Wait()

@@ -242,6 +242,11 @@ func (c *Conn) begin() (wire.Header, error) {
 	}
 	if c.in.left == 0 {
 		c.finish()
+		// Once the connection has ended, the peer may have looked at what was taken: see Untaken. What counts as not taken is not
+		// to be handed on.
+		if c.state.Load()&stateEnded != 0 {
+			return wire.Header{}, c.failure()
+		}
 	}
 	return h, nil
 }

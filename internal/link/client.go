@@ -409,7 +409,8 @@ func (l *Client) silence(cause error) error {
 
 // fail ends the link and every call on it. Only the first cause counts.
 func (l *Client) fail(cause error) {
-	if errors.Is(cause, io.EOF) {
+	gone := errors.Is(cause, io.EOF)
+	if gone {
 		cause = errors.New("the peer closed the link: " + l.conn.String())
 	}
 	l.mu.Lock()
@@ -419,6 +420,9 @@ func (l *Client) fail(cause error) {
 		return
 	}
 	l.err = cause
+	if w, ok := l.conn.(Witness); ok && gone {
+		l.endUntakenLocked(w)
+	}
 	for _, c := range l.table.slots {
 		l.endLocked(c, maybeExecuted(lost(cause)))
 	}
@@ -427,6 +431,18 @@ func (l *Client) fail(cause error) {
 	l.mu.Unlock()
 	l.conn.Close()
 	l.alarm.stop()
+}
+
+// endUntakenLocked ends the calls whose request the peer did not take whole: it has gone, and can't have executed them.
+func (l *Client) endUntakenLocked(w Witness) {
+	w.Untaken(func(h wire.Header) {
+		if h.Kind != wire.KindCall {
+			return
+		}
+		if c := l.table.find(h.ID); c != nil {
+			l.endLocked(c, notExecuted(lost(l.err)))
+		}
+	})
 }
 
 // expire ends the calls whose deadline has passed. The alarm runs it.

@@ -68,6 +68,15 @@ type Conn interface {
 	String() string
 }
 
+// Witness is a Conn that knows what its peer has never taken.
+type Witness interface {
+	Conn
+
+	// Untaken calls each with the header of every frame that was written here and that the peer had not taken when it went. It is
+	// asked once Next has returned io.EOF and before Close.
+	Untaken(each func(wire.Header))
+}
+
 // Lender is a Conn that can pass messages on without a copy, in blocks of memory that both peers see. Next returns a frame
 // with a block as if it had carried the message itself, with the flag FlagBlock and the Length of both together: the
 // engine reads its metadata, and then either the message as of any frame, or takes the block.

@@ -1,0 +1,50 @@
+package hotline_test
+
+import (
+	"context"
+	"sync"
+	"syscall"
+	"testing"
+
+	"hotline"
+)
+
+// TestUntakenCallGoesElsewhere: over shared memory a call that a killed server had not taken is known not to have been executed,
+// and goes to another instance by itself, though it may not be made twice.
+func TestUntakenCallGoesElsewhere(t *testing.T) {
+	dir := tempDir(t)
+	first := startMarks(t, dir)
+	waitReady(t, dir, 1, make(chan error, 1))
+	var c markClient
+	d := &hotline.Dialer{Dir: dir}
+	if err := d.Connect(t.Context(), &c, "shm://"); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+
+	if err := first.process.Signal(syscall.SIGSTOP); err != nil { // so that it takes nothing any more
+		t.Fatal(err)
+	}
+	const calls = 8
+	outcomes := make(map[uint64]outcome)
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for id := range uint64(calls) {
+		group.Go(func() {
+			if err := c.Once(ctx, 2*id+1); err != nil {
+				t.Errorf("call %d: %v", id, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			outcomes[2*id+1] = executed
+		})
+	}
+	waitFor(t, "calls in flight", func() bool { return hotline.InFlight(c.Client()) == calls })
+	startMarks(t, dir)
+	waitReady(t, dir, 2, make(chan error, 1))
+	first.kill()
+	group.Wait()
+	compareMarks(t, dir, outcomes)
+}
