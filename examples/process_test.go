@@ -53,7 +53,7 @@ func (p *place) run(t testing.TB, stdin, name string, args ...string) (stdout, s
 	return out.String(), errs.String(), err
 }
 
-// service is a process that serves, until the test ends.
+// service is a process that runs until the test ends.
 type service struct {
 	cmd    *exec.Cmd
 	output syncBuffer
@@ -63,6 +63,14 @@ type service struct {
 
 // serve starts a program and waits until as many instances as wanted are ready.
 func (p *place) serve(t testing.TB, wanted int, name string, args ...string) *service {
+	t.Helper()
+	s := p.start(t, name, args...)
+	s.await(t, func() bool { return len(p.ready(t)) == wanted })
+	return s
+}
+
+// start starts a program that runs until the test ends.
+func (p *place) start(t testing.TB, name string, args ...string) *service {
 	t.Helper()
 	s := &service{cmd: p.command(context.Background(), name, args...), ended: make(chan struct{})}
 	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output
@@ -77,7 +85,6 @@ func (p *place) serve(t testing.TB, wanted int, name string, args ...string) *se
 		s.cmd.Process.Kill() // where stop has not been called, or has failed
 		<-s.ended
 	})
-	s.await(t, func() bool { return len(p.ready(t)) == wanted })
 	return s
 }
 
