@@ -233,9 +233,11 @@ func TestNoArena(t *testing.T) {
 		checkHostileEnd(t, "a block without an arena", err)
 	}
 	server, client := pairOf(t, &shm.Options{ArenaSize: 20_000}, nil) // rounded up: one unit for the words, one for a block
-	if b := client.Lend(16 << 10); b == nil || server.Lend(16<<10+1) != nil {
-		t.Error("an arena of two units has no block of one, or one of two")
+	b := client.Lend(16 << 10)
+	if b == nil || server.Lend(16<<10+1) != nil {
+		t.Fatal("an arena of two units has no block of one, or one of two")
 	}
+	b.Free()
 	if _, err := shm.Listen("x", &shm.Options{ArenaSize: shm.MaxArenaSize + 1}); err == nil {
 		t.Error("Listen with too large an arena: no error")
 	}
