@@ -125,8 +125,8 @@ func BenchmarkCallers(b *testing.B) {
 	}
 }
 
-// BenchmarkIdleCPU reports what CPU time 100 idle links to one server in another process use in 5 s on either side, the call
-// that asks for it included. With -short nothing is waited for.
+// BenchmarkIdleCPU reports what CPU time 100 idle links to one server in another process use in 5 s on either side,
+// the call that asks for it included. With -short nothing is waited for.
 func BenchmarkIdleCPU(b *testing.B) {
 	for _, address := range []string{"unix://", "shm://"} {
 		b.Run(address, func(b *testing.B) {

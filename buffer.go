@@ -32,15 +32,16 @@ var ErrReleased = errors.New("the Buffer was released or given away before")
 // never released is lost to the link. Release of a Buffer that was given away does nothing, so that it may be deferred;
 // any other use of one is ErrReleased: as an error where it is passed or returned, as a panic of Bytes, Len and Truncate.
 //
-// The bytes must be left alone, too, once the Buffer was released or given away. Nothing can find that out: they may belong to
-// another message by then, here or in the other process. A Buffer outlives its link: what has come stays readable until
-// it is released.
+// The bytes must be left alone, too, once the Buffer was released or given away. Nothing can find that out: they may
+// belong to another message by then, here or in the other process. A Buffer outlives its link: what has come stays
+// readable until it is released.
 //
 // # Whom it trusts
 //
-// The other process has the memory of a Buffer before its eyes as long as the Buffer lives: a peer that breaks the rules can
-// change an argument while it is read, or a result. Who checks bytes and uses them afterwards takes a copy first, or []byte.
-// There is shared memory for Buffers only between processes of one user (or root's); for others they are ordinary memory.
+// The other process has the memory of a Buffer before its eyes as long as the Buffer lives: a peer that breaks the
+// rules can change an argument while it is read, or a result. Who checks bytes and uses them afterwards takes a copy
+// first, or []byte. There is shared memory for Buffers only between processes of one user (or root's); for others
+// they are ordinary memory.
 //
 // One goroutine at a time uses a Buffer. A nil *Buffer is no bytes.
 type Buffer struct {

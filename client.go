@@ -14,11 +14,11 @@ import (
 // Client is a connection to a service. It makes untyped calls, for tools; programs use a struct of typed functions, see
 // [ClientMethodsBase]. Many goroutines may use it at once.
 //
-// A client has one link until its calls overlap: then it makes one to every instance of the service that is ready in the runtime
-// directory, and to new ones within 100 ms while calls go on overlapping. A call goes over the link that was used last while no other
-// call is on it, and else over the one of two, chosen at random, that has fewer calls in flight. A call that was not executed, because
-// an instance went away or drains, goes to another one by itself. Where there is none it waits for one, until its context
-// ends, or for Dialer.Timeout when that has no end.
+// A client has one link until its calls overlap: then it makes one to every instance of the service that is ready in
+// the runtime directory, and to new ones within 100 ms while calls go on overlapping. A call goes over the link that
+// was used last while no other call is on it, and else over the one of two, chosen at random, that has fewer calls in
+// flight. A call that was not executed, because an instance went away or drains, goes to another one by itself. Where
+// there is none it waits for one, until its context ends, or for Dialer.Timeout when that has no end.
 type Client struct {
 	dialer    *Dialer
 	target    *target

@@ -22,10 +22,10 @@ import (
 // context's own deadline), idempotent ("true" where a call may be made twice, so that it is made again when the
 // link was lost in the middle) and oneway.
 //
-// A function with oneway:"true" has no result but error, and returns when its arguments are on their way. nil means that the
-// method is executed once unless the link is lost, or the server refuses the call, meanwhile; nobody is told that, nor what the method
-// returned, but for a debug line in the Dialer's log. Such calls may overtake each other. They count as in flight until the
-// method has ended, and where there are MaxInFlight of them the next one waits.
+// A function with oneway:"true" has no result but error, and returns when its arguments are on their way. nil means
+// that the method is executed once unless the link is lost, or the server refuses the call, meanwhile; nobody is told
+// that, nor what the method returned, but for a debug line in the Dialer's log. Such calls may overtake each other.
+// They count as in flight until the method has ended, and where there are MaxInFlight of them the next one waits.
 //
 // A function whose method streams has the method's form, with error as its last result unless that is an iter.Seq2:
 //
@@ -35,19 +35,19 @@ import (
 //	Put     func(ctx context.Context, name []byte, r io.Reader) error
 //	Get     func(ctx context.Context, name []byte) (io.ReadCloser, error)
 //
-// The call behind a result iter.Seq2 is made when it is ranged over, and again each time that it is; the arguments are
-// taken when the function is called. Whatever goes wrong, in the method or on the way, is the error of the last
+// The call behind a result iter.Seq2 is made when it is ranged over, and again each time that it is; the arguments
+// are taken when the function is called. Whatever goes wrong, in the method or on the way, is the error of the last
 // pair, behind all items that came before it. Leaving the loop ends the method's context and frees everything on both
-// sides. ctx, like the timeout, is for the stream as a whole. What a client streams is iterated by the calling goroutine;
-// where both sides stream, by a goroutine of its own that ends with the next item after the call has: items that
-// wait for something should give up when ctx ends. A function that returns an io.ReadCloser waits for the first bytes, so that
-// a method that fails at once fails the call; Close frees the call and must be called.
+// sides. ctx, like the timeout, is for the stream as a whole. What a client streams is iterated by the calling
+// goroutine; where both sides stream, by a goroutine of its own that ends with the next item after the call has:
+// items that wait for something should give up when ctx ends. A function that returns an io.ReadCloser waits for the
+// first bytes, so that a method that fails at once fails the call; Close frees the call and must be called.
 //
 // A stream's consumer is at most 256 KiB behind its producer, who waits then. Nobody else does.
 //
 // After [Connect] the functions may be called by many goroutines at once. They keep nothing of their arguments once
-// they have returned, and their results belong to the caller. A [Buffer] has rules of its own. The errors are those of the package; see [Error],
-// [ErrNotExecuted] and [ErrMaybeExecuted].
+// they have returned, and their results belong to the caller. A [Buffer] has rules of its own. The errors are those
+// of the package; see [Error], [ErrNotExecuted] and [ErrMaybeExecuted].
 type ClientMethodsBase struct{ client *Client }
 
 var clientBaseType = reflect.TypeFor[ClientMethodsBase]()

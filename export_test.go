@@ -8,9 +8,9 @@ import (
 	"hotline/internal/link"
 )
 
-// Loop fills in the functions of a client, as Connect does, so that they call a service directly, one call at a time: all
-// that a call costs but the link. The service's methods have the names of the client's fields. Where slow is set, everything goes through
-// package reflect, as it does for methods that there is no form for.
+// Loop fills in the functions of a client, as Connect does, so that they call a service directly, one call at a time:
+// all that a call costs but the link. The service's methods have the names of the client's fields. Where slow is set,
+// everything goes through package reflect, as it does for methods that there is no form for.
 func Loop(service, client any, slow bool) error {
 	recv := reflect.ValueOf(service)
 	all, err := bindings(reflect.ValueOf(client).Elem(), baseTags{}, nil)

@@ -31,9 +31,10 @@ type KnownError struct {
 // ErrorValue makes known an error that is compared with, as io.EOF is. name is what it is called on the wire.
 func ErrorValue(name string, value error) KnownError { return KnownError{name: name, value: value} }
 
-// ErrorType makes known the errors of type T, with what is in them: T is what errors.As looks for, such as *QuotaError, and
-// name what it is called on the wire. codec says how its values are encoded: msgpack, json, cbor, or one of the user's own;
-// msgpack where it is empty. Fields that the codec does not send are zero at the client, and the type's methods must do with that.
+// ErrorType makes known the errors of type T, with what is in them: T is what errors.As looks for, such as
+// *QuotaError, and name what it is called on the wire. codec says how its values are encoded: msgpack, json, cbor, or
+// one of the user's own; msgpack where it is empty. Fields that the codec does not send are zero at the client, and
+// the type's methods must do with that.
 func ErrorType[T error](name, codec string) KnownError {
 	return KnownError{name: name, typ: reflect.TypeFor[T](), codec: codec}
 }

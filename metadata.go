@@ -38,8 +38,9 @@ func WithMetadata(ctx context.Context, key, value string) context.Context {
 	return context.WithValue(ctx, scopeKey{}, s)
 }
 
-// WithReplyMetadata returns a context whose calls ask for the metadata of their replies. When a call has ended, also by an
-// error that the method returned, *reply is what came with it, and nil if nothing did. The context is for one call at a time.
+// WithReplyMetadata returns a context whose calls ask for the metadata of their replies. When a call has ended, also
+// by an error that the method returned, *reply is what came with it, and nil if nothing did. The context is for one
+// call at a time.
 func WithReplyMetadata(ctx context.Context, reply *Metadata) context.Context {
 	s := scopeOf(ctx).derive()
 	s.reply = reply

@@ -282,7 +282,8 @@ func TestMetadataOfNestedCalls(t *testing.T) {
 	})
 }
 
-// A nested call has what is left of its caller's time, and ends when the outermost caller gives up, with or without metadata.
+// A nested call has what is left of its caller's time, and ends when the outermost caller gives up, with or without
+// metadata.
 func TestNestedCallsInheritTheDeadline(t *testing.T) {
 	overEveryTransport(t, func(t *testing.T, s *notesServer, c *notesClient) {
 		for _, base := range []context.Context{context.Background(), hotline.WithMetadata(context.Background(), "traceparent", "x")} {

@@ -22,7 +22,8 @@ import (
 //
 //	Multiply func(ctx context.Context, args Args) (int, error)
 //
-// A method gets memory of its own for args and reply with each call, and may keep it. When it returns an error, reply is not sent.
+// A method gets memory of its own for args and reply with each call, and may keep it. When it returns an error, reply
+// is not sent.
 type NetRPC struct {
 	Receiver any    // its exported methods are called by many goroutines at once
 	Port     string // as the tag of [ServerMethodsBase] has it: a number or a word

@@ -216,8 +216,8 @@ func TestRollingRestart(t *testing.T) {
 	stop()
 }
 
-// TestDrainingInstanceFinishesItsCalls: a call in flight at an instance that drains ends with its result, and new ones go to
-// the other instance meanwhile.
+// TestDrainingInstanceFinishesItsCalls: a call in flight at an instance that drains ends with its result, and new
+// ones go to the other instance meanwhile.
 func TestDrainingInstanceFinishesItsCalls(t *testing.T) {
 	dir, crew := tempDir(t), newCrew(2)
 	leaving := start(t, dir, 1, crew[0])

@@ -48,8 +48,8 @@ func (b *binding) request(ctx context.Context, c *Client, r *link.Request) (link
 	return reply, nil
 }
 
-// mayRepeat reports whether a request may be sent again that the server may have begun to execute. In a block of shared memory
-// the method may have changed it.
+// mayRepeat reports whether a request may be sent again that the server may have begun to execute. In a block of
+// shared memory the method may have changed it.
 func (b *binding) mayRepeat(r *link.Request) bool { return b.tags.idempotent && !r.Loan.Shared() }
 
 func (b *binding) callAgain(ctx context.Context, c *Client, r link.Request, s *session, cause error) (reply link.Reply, err error) {

@@ -9,8 +9,8 @@ import (
 	"hotline/registry"
 )
 
-// scout looks for instances that the client has no link to, while calls overlap. It costs nothing while they don't: one call at a time
-// has no use for a second link.
+// scout looks for instances that the client has no link to, while calls overlap. It costs nothing while they don't:
+// one call at a time has no use for a second link.
 type scout struct {
 	client *Client
 	ctx    context.Context // ends when the client is closed

@@ -63,13 +63,14 @@ type Server struct {
 	// DrainTimeout is how long Serve waits for calls in flight when its context has ended; 10 s by default.
 	DrainTimeout time.Duration
 
-	// MaxSpin is the longest that a link may poll for its peer before it sleeps: CPU time for speed. Zero is 100 µs, which a link
-	// spends only while that pays; less than zero is never. A process that may run on one CPU only never does.
+	// MaxSpin is the longest that a link may poll for its peer before it sleeps: CPU time for speed. Zero is 100 µs,
+	// which a link spends only while that pays; less than zero is never. A process that may run on one CPU only never
+	// does.
 	MaxSpin time.Duration
 
-	// BufferMemory is how much shared memory each direction of a link has for [Buffer] values, in bytes; 16 MiB by default, at
-	// most 1 GiB, less than zero is none. It is address space until Buffers use it, and is given back when they have not
-	// for a while. Messages that find no room there are sent as others are.
+	// BufferMemory is how much shared memory each direction of a link has for [Buffer] values, in bytes; 16 MiB by
+	// default, at most 1 GiB, less than zero is none. It is address space until Buffers use it, and is given back
+	// when they have not for a while. Messages that find no room there are sent as others are.
 	BufferMemory int
 
 	// Logger takes the server's log; by default it goes to standard error, for people. Handlers' panics, with

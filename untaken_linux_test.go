@@ -9,8 +9,8 @@ import (
 	"hotline"
 )
 
-// TestUntakenCallGoesElsewhere: over shared memory a call that a killed server had not taken is known not to have been executed,
-// and goes to another instance by itself, though it may not be made twice.
+// TestUntakenCallGoesElsewhere: over shared memory a call that a killed server had not taken is known not to have
+// been executed, and goes to another instance by itself, though it may not be made twice.
 func TestUntakenCallGoesElsewhere(t *testing.T) {
 	dir := tempDir(t)
 	first := startMarks(t, dir)

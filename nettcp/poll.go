@@ -2,8 +2,8 @@ package nettcp
 
 import "hotline/internal/wire"
 
-// Ready reports whether the next frame is in the buffer, all of it. It never sleeps; where that pays, it looks into the socket
-// for a while. A peer that is awake answers sooner than the kernel puts a thread to sleep and wakes it.
+// Ready reports whether the next frame is in the buffer, all of it. It never sleeps; where that pays, it looks into
+// the socket for a while. A peer that is awake answers sooner than the kernel puts a thread to sleep and wakes it.
 func (c *Conn) Ready() bool { return c.whole() || c.poll() && c.whole() }
 
 // Pending reports whether the next frame is in the buffer, all of it.
@@ -15,9 +15,10 @@ func (c *Conn) whole() bool {
 	return len(have) >= wire.HeaderSize && len(have)-wire.HeaderSize >= wire.FrameLength(have) && !c.over.Load()
 }
 
-// batchReads is how many reads have to bring one frame at most, after one that brought several, until the reader polls
-// again. Where several callers are at work the frames come in batches: a sleep costs all of them together what it costs a lone
-// one, and makes the next batch larger, while a reader that polls takes the CPU from those who have something to do.
+// batchReads is how many reads have to bring one frame at most, after one that brought several, until the reader
+// polls again. Where several callers are at work the frames come in batches: a sleep costs all of them together what
+// it costs a lone one, and makes the next batch larger, while a reader that polls takes the CPU from those who have
+// something to do.
 const batchReads = 16
 
 // newRead accounts for the frames that the last read brought.

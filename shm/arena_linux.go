@@ -151,7 +151,8 @@ func (a *arena) comeBack(offset, n uint64) (at int, err error) {
 	return s.at, nil
 }
 
-// check reports whether n bytes of the peer's may lie at offset, and returns the unit. The error is a [*wire.ProtocolError].
+// check reports whether n bytes of the peer's may lie at offset, and returns the unit. The error is a
+// [*wire.ProtocolError].
 func (a *arena) check(offset, n uint64) (at int, err error) {
 	size := uint64(len(a.mem))
 	if offset%unit != 0 || offset < uint64(a.first()*unit) || offset >= size || n > size-offset {

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wordsOver returns the first n words of mem, which is page-aligned and longer. They keep what mem lies in alive as mem does.
+// wordsOver returns the first n words of mem, which is page-aligned and longer. They keep what mem lies in alive as
+// mem does.
 func wordsOver(mem []byte, n int) []atomic.Uint32 {
 	return unsafe.Slice((*atomic.Uint32)(unsafe.Pointer(unsafe.SliceData(mem))), n)
 }

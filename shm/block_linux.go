@@ -30,8 +30,8 @@ type arriving struct {
 	read  int    // of these, bytes that Read has copied
 }
 
-// Lend gives out a block with room for n bytes, or nil where there is none: the connection has no arena, the arena is full, or
-// n is too little to be worth one.
+// Lend gives out a block with room for n bytes, or nil where there is none: the connection has no arena, the arena is
+// full, or n is too little to be worth one.
 func (c *Conn) Lend(n int) link.Block {
 	a := c.arenas[1]
 	if a == nil || n < minBlock || c.state.Load() != 0 {
@@ -50,7 +50,8 @@ func (a *arena) bytes(at, n int) []byte {
 	return a.mem[start : start+n : start+n]
 }
 
-// Take makes the block of the present frame the caller's, all of which is unread. It returns nil when the connection has ended.
+// Take makes the block of the present frame the caller's, all of which is unread. It returns nil when the connection
+// has ended.
 func (c *Conn) Take() link.Block {
 	p := c.arriving
 	c.arriving = arriving{}
@@ -88,7 +89,8 @@ func (c *Conn) beginBlock(h *wire.Header) error {
 	return nil
 }
 
-// readBlock copies what is left of the arriving block to p, as far as p goes, and gives the block back behind its last byte.
+// readBlock copies what is left of the arriving block to p, as far as p goes, and gives the block back behind its
+// last byte.
 func (c *Conn) readBlock(p []byte) (int, error) {
 	v := &c.arriving
 	n := copy(p, v.arena.bytes(v.at, v.n)[v.read:])

@@ -33,8 +33,8 @@ var (
 
 // Conn is one end of a connection through shared memory. It is made by [Dial] or [Listener.Accept].
 //
-// Reading (Ready, Pending, Next, Read) is for one goroutine at a time; everything else may be called by any goroutine at any time.
-// After Close every call fails with an error that is net.ErrClosed.
+// Reading (Ready, Pending, Next, Read) is for one goroutine at a time; everything else may be called by any goroutine
+// at any time. After Close every call fails with an error that is net.ErrClosed.
 type Conn struct {
 	name    string // "shm:///run/…"
 	trusted bool
@@ -242,8 +242,8 @@ func (c *Conn) begin() (wire.Header, error) {
 	}
 	if c.in.left == 0 {
 		c.finish()
-		// Once the connection has ended, the peer may have looked at what was taken: see Untaken. What counts as not taken is not
-		// to be handed on.
+		// Once the connection has ended, the peer may have looked at what was taken: see Untaken. What counts as not
+		// taken is not to be handed on.
 		if c.state.Load()&stateEnded != 0 {
 			return wire.Header{}, c.failure()
 		}

@@ -83,7 +83,8 @@ func connect(ctx context.Context, path string) (*net.UnixConn, error) {
 	}
 }
 
-// meet is the client's part of the rendezvous. It checks everything that the listener sends, and closes what it doesn't return.
+// meet is the client's part of the rendezvous. It checks everything that the listener sends, and closes what it
+// doesn't return.
 func meet(sock *net.UnixConn, s settings) (_ parts, err error) {
 	uid, err := peerUID(sock)
 	if err != nil {

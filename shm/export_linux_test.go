@@ -12,7 +12,8 @@ func (c *Conn) Waiting() int {
 	return len(c.out.queue)
 }
 
-// Words are what a peer can do to the words that we read: of the direction in which we read, and of the one in which we write.
+// Words are what a peer can do to the words that we read: of the direction in which we read, and of the one in which
+// we write.
 func (c *Conn) Words() (in, out *header) { return c.in.win.header, c.out.win.header }
 
 // Memory returns the bytes of both rings, in and out.

@@ -111,8 +111,9 @@ func TestLapsGrow(t *testing.T) {
 	}
 }
 
-// TestLapsRandom: frames of random sizes, a reader that is behind by a random amount, and a writer whose laps change at
-// random times. They come out as they went in, what is given back is never missed, and an empty ring has room for every frame.
+// TestLapsRandom: frames of random sizes, a reader that is behind by a random amount, and a writer whose laps change
+// at random times. They come out as they went in, what is given back is never missed, and an empty ring has room for
+// every frame.
 func TestLapsRandom(t *testing.T) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 1))

@@ -31,8 +31,8 @@ func newMapping(fd int, size int) (*mapping, error) {
 	return m, nil
 }
 
-// giveBack frees the memory of the file from one offset to another, for both processes: what lies there turns to zeros, and takes
-// memory again when it is used. Seals against shrinking allow it, as the file's size stays.
+// giveBack frees the memory of the file from one offset to another, for both processes: what lies there turns to
+// zeros, and takes memory again when it is used. Seals against shrinking allow it, as the file's size stays.
 func (m *mapping) giveBack(from, to uint64) {
 	from, to = wholePages(from, to)
 	_ = unix.Madvise(m.mem[from:to], unix.MADV_REMOVE) // where it fails the memory is kept, as if it were in use
@@ -50,8 +50,9 @@ func (m *mapping) unmapLater() {
 // the program has may be all that it still holds.
 func (m *mapping) keep() { m.cleanup.Stop() }
 
-// close lets go of the file: its memory is the peer's alone, or free. The addresses show private zeros from here on, in one step
-// of the kernel's, until the garbage collector finds that nobody can use them any more. It is called once.
+// close lets go of the file: its memory is the peer's alone, or free. The addresses show private zeros from here on,
+// in one step of the kernel's, until the garbage collector finds that nobody can use them any more. It is called
+// once.
 func (m *mapping) close() {
 	// An error leaves the file mapped until then, which is as safe. Neighbours that were closed too become
 	// one area of the kernel's.

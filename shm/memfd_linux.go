@@ -38,8 +38,9 @@ func createRing(size uint64) (fd int, err error) {
 	return fd, nil
 }
 
-// checkRing reports whether a descriptor that the peer has sent is a window's file as createRing makes them. With its seals it
-// is a memory file, and with its size not one of huge pages, of which the system may have none when it is touched.
+// checkRing reports whether a descriptor that the peer has sent is a window's file as createRing makes them. With its
+// seals it is a memory file, and with its size not one of huge pages, of which the system may have none when it is
+// touched.
 func checkRing(fd int, size uint64) error {
 	seals, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
 	if err != nil || seals&ringSeals != ringSeals {

@@ -10,8 +10,9 @@ import (
 // small call is one line.
 const frameAlign = 64
 
-// longestFrame is the most payload that a frame may have, whatever the ring's size. The reader copies one piece of a long message
-// while the writer copies the next, both in the CPU's cache; and what a call may have of metadata fits half of it.
+// longestFrame is the most payload that a frame may have, whatever the ring's size. The reader copies one piece of a
+// long message while the writer copies the next, both in the CPU's cache; and what a call may have of metadata fits
+// half of it.
 const longestFrame = 2 * wire.MaxMetadata
 
 // lapSize is how far a writer goes into the ring before it begins at its front again, if the reader has kept up. So a
@@ -164,7 +165,8 @@ func (s *sink) rewind() {
 	s.skip = 0
 }
 
-// copyIn copies p to the ring from offset at on, round its end, and returns the offset behind it, which may be the ring's size.
+// copyIn copies p to the ring from offset at on, round its end, and returns the offset behind it, which may be the
+// ring's size.
 func (s *sink) copyIn(at uint64, p []byte) uint64 {
 	n := copy(s.win.data[at:], p)
 	if n == len(p) {
@@ -180,8 +182,8 @@ func (s *sink) copyIn(at uint64, p []byte) uint64 {
 // sequentially consistent, so that at least one of the two sees what the other did. Several writers may find asleep set;
 // the swap leaves the doorbell to one.
 //
-// What is set before a look is set by Swap and not by Store. Go makes no difference between the two, and on amd64 they are one
-// instruction; but the race detector's Store is a release only, which the look may overtake.
+// What is set before a look is set by Swap and not by Store. Go makes no difference between the two, and on amd64
+// they are one instruction; but the race detector's Store is a release only, which the look may overtake.
 func (s *sink) publish(span uint64) bool {
 	s.high = max(s.high, s.win.offset(s.tail)+span) // over the ring's size if the frame goes round its end
 	s.tail += span

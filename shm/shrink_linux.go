@@ -9,8 +9,8 @@ import (
 // shrinkAfter is how long a ring keeps, at least, the memory that its traffic has needed.
 const shrinkAfter = time.Second
 
-// shrinker is the timer that gives a ring's memory back. It runs only while the ring may hold more than it needs at rest, so
-// that an idle connection uses no CPU. It is guarded by writer.mu.
+// shrinker is the timer that gives a ring's memory back. It runs only while the ring may hold more than it needs at
+// rest, so that an idle connection uses no CPU. It is guarded by writer.mu.
 type shrinker struct {
 	timer *time.Timer // made when it is first needed
 	set   bool        // it is to fire

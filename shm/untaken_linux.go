@@ -10,9 +10,9 @@ import (
 
 var _ link.Witness = (*Conn)(nil)
 
-// Untaken calls each with the header of every frame that was written here and that the peer had not taken whole when it went. The
-// reader's word stays when its process dies, and a frame is taken before anything is done because of it: so what a dead
-// server has left was not executed. It is asked when Next has returned io.EOF, and before Close.
+// Untaken calls each with the header of every frame that was written here and that the peer had not taken whole when
+// it went. The reader's word stays when its process dies, and a frame is taken before anything is done because of it:
+// so what a dead server has left was not executed. It is asked when Next has returned io.EOF, and before Close.
 func (c *Conn) Untaken(each func(wire.Header)) {
 	o := &c.out
 	o.mu.Lock()
@@ -21,8 +21,8 @@ func (c *Conn) Untaken(each func(wire.Header)) {
 	runtime.KeepAlive(c)
 }
 
-// untaken walks over what is published and not taken. The peer could write to it, as to the word that says where it begins: where
-// that is not what a writer leaves there, the walk ends.
+// untaken walks over what is published and not taken. The peer could write to it, as to the word that says where it
+// begins: where that is not what a writer leaves there, the walk ends.
 func (s *sink) untaken(each func(wire.Header)) {
 	if s.look() != nil {
 		return

@@ -5,8 +5,8 @@ import (
 	"runtime"
 )
 
-// maxDue bounds how many calls end before their owners are woken, and how many frames are read meanwhile: those of a stream need
-// not end.
+// maxDue bounds how many calls end before their owners are woken, and how many frames are read meanwhile: those of a
+// stream need not end.
 const maxDue = 64
 
 // batch is the calls whose replies a reader has just read for others, and whose owners are still to be woken. It

@@ -10,8 +10,8 @@ import (
 	"hotline/internal/wire"
 )
 
-// hoard is a connection whose reader, once it is armed, keeps its first frame until release is opened. It notes who reads frames
-// from then on.
+// hoard is a connection whose reader, once it is armed, keeps its first frame until release is opened. It notes who
+// reads frames from then on.
 type hoard struct {
 	link.Conn
 	armed   atomic.Bool

@@ -79,8 +79,8 @@ func (s *ClientStream) CloseSend(why error) error {
 	return nil
 }
 
-// sayEndLocked tells the server that nothing more comes. It has the turn to write. A stream whose end can't be told is given up
-// with its call.
+// sayEndLocked tells the server that nothing more comes. It has the turn to write. A stream whose end can't be told
+// is given up with its call.
 func (s *ClientStream) sayEndLocked(why error) {
 	h := wire.Header{Kind: wire.KindEnd, ID: s.id}
 	var words []byte
@@ -114,8 +114,8 @@ func (s *ClientStream) giveUpLocked(why error) {
 	}
 }
 
-// Finish ends what this side sends, as CloseSend(nil) does, drops what still comes, and waits for the reply. It returns what
-// [Client.Call] does. It is called once, by the goroutine that receives.
+// Finish ends what this side sends, as CloseSend(nil) does, drops what still comes, and waits for the reply. It
+// returns what [Client.Call] does. It is called once, by the goroutine that receives.
 func (s *ClientStream) Finish() (Reply, error) {
 	s.mu.Lock()
 	s.in.dropLocked()

@@ -72,8 +72,8 @@ type Conn interface {
 type Witness interface {
 	Conn
 
-	// Untaken calls each with the header of every frame that was written here and that the peer had not taken when it went. It is
-	// asked once Next has returned io.EOF and before Close.
+	// Untaken calls each with the header of every frame that was written here and that the peer had not taken when it
+	// went. It is asked once Next has returned io.EOF and before Close.
 	Untaken(each func(wire.Header))
 }
 
@@ -92,8 +92,8 @@ type Lender interface {
 	Take() Block
 }
 
-// Block is a handle on a block of a Lender. One goroutine at a time uses it. It outlives its connection, whose memory stays as
-// long as a block of it is held.
+// Block is a handle on a block of a Lender. One goroutine at a time uses it. It outlives its connection, whose memory
+// stays as long as a block of it is held.
 type Block interface {
 	// Conn is the connection that the block belongs to.
 	Conn() Conn

@@ -3,7 +3,6 @@ package link
 import (
 	"context"
 	"errors"
-	"time"
 
 	"hotline/internal/wire"
 )
@@ -40,7 +39,8 @@ func (l *Client) lead(ctx context.Context, own *call) bool {
 	}
 }
 
-// lookAhead reports whether the reader is going to sleep. Where nothing is there to be read, those whose replies have come run first.
+// lookAhead reports whether the reader is going to sleep. Where nothing is there to be read, those whose replies have
+// come run first.
 func (l *Client) lookAhead() (sleeps bool) {
 	if l.in.midFrame() {
 		return true
@@ -222,8 +222,8 @@ func (l *Client) arrived(own *call) arrival {
 	return got
 }
 
-// answeredLocked ends a call of somebody else's that has its reply, and leaves waking its owner for later, if there is one who waits
-// for nothing else.
+// answeredLocked ends a call of somebody else's that has its reply, and leaves waking its owner for later, if there
+// is one who waits for nothing else.
 func (l *Client) answeredLocked(c *call) {
 	if c.oneway || c.stream != nil {
 		l.endLocked(c, nil)
@@ -232,119 +232,4 @@ func (l *Client) answeredLocked(c *call) {
 	c.inFlight, c.err = false, nil
 	l.table.unpark(c)
 	l.due.add(c)
-}
-
-// quiet is how long a link is left without a reader when no call is in flight, and half of how long it takes at most
-// until the watcher reads.
-const quiet = 25 * time.Millisecond
-
-// watch reads while nobody calls, so that the link's end and a goaway are seen at once. It sleeps in the connection;
-// when a call comes it answers for it once, and steps down until the link has been quiet for a while. While one call
-// goes on and on, whose owner reads, it sleeps until nobody does. It also reads the answers that nobody waits for.
-func (l *Client) watch() {
-	defer l.group.Done()
-	timer := time.NewTimer(quiet)
-	defer timer.Stop()
-	var seen uint64
-	for {
-		l.mu.Lock()
-		ended, still := l.err != nil, l.began == seen
-		idle := (still || l.table.oneway > 0) && !l.reading
-		seen = l.began
-		if !ended {
-			l.reading = l.reading || idle
-			l.watcherSleeps = still && !idle
-		}
-		sleep := l.watcherSleeps
-		l.mu.Unlock()
-		if ended {
-			return
-		}
-		if idle && l.readOnce() {
-			continue
-		}
-		var tick <-chan time.Time
-		if !sleep {
-			timer.Reset(quiet)
-			tick = timer.C
-		}
-		select {
-		case <-tick:
-		case <-l.wakeWatcher:
-		case <-l.ended:
-			return
-		}
-	}
-}
-
-// readOnce reads, with the role that watch has taken, until it has answered a call. It reports whether there are more to be
-// answered that nobody waits for.
-func (l *Client) readOnce() bool {
-	for {
-		got, err := l.step(nil)
-		if err != nil && !errors.Is(err, ErrInterrupted) {
-			l.fail(err)
-		}
-		if got == answer || err != nil {
-			break
-		}
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.due.wake()
-	l.reading = false
-	if l.table.parked.first == nil && l.table.oneway > 0 {
-		return true
-	}
-	l.passOnLocked()
-	return false
-}
-
-// abandon tells the server that c, which has ended, was given up, and then frees its slot: if the slot's next user came
-// first, the server would count both against its limit. It does not wait: what can't be sent at once is sent by a
-// goroutine of the link's own.
-func (l *Client) abandon(c *call, why error) {
-	c.head = wire.Header{Kind: wire.KindCancel, ID: c.id, Method: uint16(wire.CodeCanceled)}
-	if errors.Is(why, context.DeadlineExceeded) {
-		c.head.Method = uint16(wire.CodeDeadline)
-	}
-	err := l.conn.Write(l.atOnce, &c.head, nil, nil)
-	if err != nil && !errors.Is(err, ErrInterrupted) {
-		l.silence(err)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err == nil || l.mute != nil || l.err != nil {
-		l.table.release(c)
-		return
-	}
-	l.cancels = append(l.cancels, c)
-	if l.flushing {
-		return
-	}
-	l.flushing = true
-	l.group.Add(1) // the watcher, which ends only when err is set, is in the group
-	go l.sendCancels()
-}
-
-func (l *Client) sendCancels() {
-	defer l.group.Done()
-	for {
-		l.mu.Lock()
-		calls := l.cancels
-		l.cancels = nil
-		l.flushing = len(calls) > 0
-		l.mu.Unlock()
-		if len(calls) == 0 {
-			return
-		}
-		for _, c := range calls {
-			if err := l.conn.Write(Stop{}, &c.head, nil, nil); err != nil {
-				l.silence(err)
-			}
-			l.mu.Lock()
-			l.table.release(c)
-			l.mu.Unlock()
-		}
-	}
 }

@@ -6,8 +6,9 @@ import (
 	"hotline/internal/wire"
 )
 
-// Loan is memory for one message: a block that both sides of a link see, or ordinary memory, whichever there was. It belongs
-// to one goroutine at a time, which releases it once or gives it to a call or a reply. The zero Loan is no message.
+// Loan is memory for one message: a block that both sides of a link see, or ordinary memory, whichever there was. It
+// belongs to one goroutine at a time, which releases it once or gives it to a call or a reply. The zero Loan is no
+// message.
 type Loan struct {
 	lent    *buffer
 	buffers *Buffers

@@ -6,8 +6,9 @@ import (
 	"hotline/internal/wire"
 )
 
-// Send makes a call whose outcome nobody waits for. It returns nil when the request was handed to the connection whole: the server
-// executes it once, unless the link ends before or the server refuses it. Its errors are those of Call for a request that was not sent.
+// Send makes a call whose outcome nobody waits for. It returns nil when the request was handed to the connection
+// whole: the server executes it once, unless the link ends before or the server refuses it. Its errors are those of
+// Call for a request that was not sent.
 //
 // The server answers as it answers any call, and the answer is dropped. So such calls count among those in flight, and
 // Send waits when there are as many as the server allows, until ctx or the request's timeout ends. The method's context

@@ -35,8 +35,8 @@ type Options struct {
 	// Context is what the contexts of a Server's handlers derive from; context.Background() by default.
 	Context context.Context
 
-	// Identify says what an error that a handler returned, or that ended a stream, is beside its text; nothing by default. It is
-	// called where the handler or the stream's items were, so its panic is theirs.
+	// Identify says what an error that a handler returned, or that ended a stream, is beside its text; nothing by
+	// default. It is called where the handler or the stream's items were, so its panic is theirs.
 	Identify func(err error) []wire.Identity
 
 	// Sentry watches for handlers that run long. The links of one process should share one; by default a

@@ -18,8 +18,8 @@ type Handler interface {
 	Handle(ctx context.Context, c *Incoming) error
 }
 
-// A Placer is a Handler that takes the arguments of some methods with Incoming.Loan: these are left in the block that they came
-// in. Those of all others are copied out of it first, as the client can still write there, see [Block].
+// A Placer is a Handler that takes the arguments of some methods with Incoming.Loan: these are left in the block that
+// they came in. Those of all others are copied out of it first, as the client can still write there, see [Block].
 type Placer interface {
 	InPlace(method uint16) bool
 }

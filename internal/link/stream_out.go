@@ -8,10 +8,10 @@ import (
 	"hotline/internal/wire"
 )
 
-// How items are put together in frames. An item that comes quick behind the one before, or while a frame is being written, is
-// left for the flusher, a goroutine that writes what there is until nothing is left; any other is written by its
-// producer at once. So the items of a slow producer wait for nobody, those of a quick one share frames as long as the
-// link is busy with the one before, and none waits for a timer.
+// How items are put together in frames. An item that comes quick behind the one before, or while a frame is being
+// written, is left for the flusher, a goroutine that writes what there is until nothing is left; any other is written
+// by its producer at once. So the items of a slow producer wait for nobody, those of a quick one share frames as long
+// as the link is busy with the one before, and none waits for a timer.
 const (
 	quickItem = 10 * time.Microsecond // about what a goroutine's start costs, or a write on a socket
 	maxBatch  = 16 << 10              // bytes that may lie there until the producer writes itself

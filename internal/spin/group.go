@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// DefaultMax is the longest spin where nothing else is asked for. It is about what putting a goroutine and its thread to sleep
-// and waking both costs: 40 µs where nothing else is going on, 100 µs and more on a virtual machine whose timers and
-// interrupts are slow. A wait that gives up sooner costs more than it saves: the peer was only held up, by a
-// thread of its own that had a moment's work, and is then held up again by waking us.
+// DefaultMax is the longest spin where nothing else is asked for. It is about what putting a goroutine and its thread
+// to sleep and waking both costs: 40 µs where nothing else is going on, 100 µs and more on a virtual machine whose
+// timers and interrupts are slow. A wait that gives up sooner costs more than it saves: the peer was only held up, by
+// a thread of its own that had a moment's work, and is then held up again by waking us.
 const DefaultMax = 100 * time.Microsecond
 
 // Group bounds the spinning of all waiters that share it. Its methods may be called at once.
@@ -22,8 +22,9 @@ type Group struct {
 	last      atomic.Uint32 // the number of the one that had a slow wait last
 }
 
-// NewGroup returns a group for a process that counts on so many CPUs, normally [CPUs](). One of them is left
-// to goroutines that have work, and to Go's poller, which spinning goroutines would keep waiting. With fewer than two nothing spins.
+// NewGroup returns a group for a process that counts on so many CPUs, normally [CPUs](). One of them is left to
+// goroutines that have work, and to Go's poller, which spinning goroutines would keep waiting. With fewer than two
+// nothing spins.
 func NewGroup(cpus float64) *Group {
 	if cpus < 2 {
 		return new(Group)

@@ -13,12 +13,12 @@ const (
 	tightLooks     = 96
 	tightCallLooks = 4
 
-	// A yield that takes much longer than one for nothing, and brings what we wait for, has let the peer run: both are on one
-	// CPU. That is how to get an answer from there, in 6 to 12 µs, but with both always ready to run the kernel leaves them
-	// there, though another CPU may be idle: neither waking nor, for a long time, its balancing moves one of them. After
-	// shareTurns such waits in a row this one's thread moves itself; where that does not help for long, because
-	// others have the other CPUs, it does so after twice as many each time, up to shareLast. apartWaits waits
-	// without sharing say that it did help.
+	// A yield that takes much longer than one for nothing, and brings what we wait for, has let the peer run: both
+	// are on one CPU. That is how to get an answer from there, in 6 to 12 µs, but with both always ready to run the
+	// kernel leaves them there, though another CPU may be idle: neither waking nor, for a long time, its balancing
+	// moves one of them. After shareTurns such waits in a row this one's thread moves itself; where that does not
+	// help for long, because others have the other CPUs, it does so after twice as many each time, up to shareLast.
+	// apartWaits waits without sharing say that it did help.
 	shareTurns = 16
 	shareLast  = 1 << 12
 	apartWaits = 1 << 10
@@ -28,7 +28,8 @@ const (
 	sliceTime  = 500 * time.Microsecond
 	sliceWaits = 256
 
-	// Where Go has one processor, waits that all end soon would leave it to others only when the runtime takes it away, after 10 ms.
+	// Where Go has one processor, waits that all end soon would leave it to others only when the runtime takes it
+	// away, after 10 ms.
 	loneTurns = 64
 
 	// A place that has met another one in a slow wait yields to Go's other goroutines too for so many more.

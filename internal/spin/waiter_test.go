@@ -220,8 +220,8 @@ func TestCPUs(t *testing.T) {
 	}
 }
 
-// TestLoneProcessor: where Go has one processor, a goroutine that waits lets the others run: those that it spins for, and those
-// that would be kept waiting by waits that end soon.
+// TestLoneProcessor: where Go has one processor, a goroutine that waits lets the others run: those that it spins for,
+// and those that would be kept waiting by waits that end soon.
 func TestLoneProcessor(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	g := NewGroup(2)

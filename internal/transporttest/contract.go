@@ -352,7 +352,8 @@ func testEndUnread(t *testing.T, a, b link.Conn) {
 	}
 }
 
-// testCloseConn: Close ends a Next that sleeps and a Write without room, from several goroutines at once, and nothing works afterwards.
+// testCloseConn: Close ends a Next that sleeps and a Write without room, from several goroutines at once, and nothing
+// works afterwards.
 func testCloseConn(t *testing.T, a, b link.Conn) {
 	fillUp(t, a, a.MaxFrame())
 	reading, writing, closed := make(chan error, 1), make(chan error, 1), make(chan error, 3)

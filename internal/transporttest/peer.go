@@ -31,7 +31,8 @@ const (
 	envAddress   = "HOTLINE_TRANSPORTTEST_ADDRESS"
 )
 
-// Main plays a role where this process was started by the suite to do so, and then does not return. TestMain calls it first.
+// Main plays a role where this process was started by the suite to do so, and then does not return. TestMain calls it
+// first.
 func Main(transports ...Transport) {
 	role := os.Getenv(envRole)
 	if role == "" {

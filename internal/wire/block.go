@@ -34,8 +34,8 @@ func (r BlockRef) Put(b []byte) {
 	binary.LittleEndian.PutUint32(b[offBlockZero:], 0)
 }
 
-// ParseBlockRef reads a reference from the first BlockRefSize bytes of b, which must be memory that no peer can write. Whether
-// there is such a block is for the arena's owner to say. The error is a [*ProtocolError].
+// ParseBlockRef reads a reference from the first BlockRefSize bytes of b, which must be memory that no peer can
+// write. Whether there is such a block is for the arena's owner to say. The error is a [*ProtocolError].
 func ParseBlockRef(b []byte) (BlockRef, error) {
 	_ = b[BlockRefSize-1]
 	r := BlockRef{binary.LittleEndian.Uint64(b[offBlockOffset:]), Arena(binary.LittleEndian.Uint32(b[offBlockArena:]))}
