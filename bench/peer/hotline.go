@@ -55,24 +55,26 @@ func hotlineBy(way string) Peer {
 	}
 }
 
-// hotlineInPlace echoes messages that lie in shared memory from the start to the end. The client copies what it is to
-// send into a Buffer, as a program does that makes its message there.
-func hotlineInPlace() Peer {
-	p := hotlineBy("shm")
-	p.Name, p.Note = "hotline shm in place", "*hotline.Buffer on both sides; the client fills it by a copy"
-	p.Dial = func(ctx context.Context, dir string, _ Load) (Client, error) {
-		c, err := dialHotline(ctx, dir, "shm")
+// hotlineBuffers echoes messages that are Buffers from the start to the end. The client copies what it is to send into
+// one, as a program does that makes its message there. Over shared memory they are not copied on their way; over
+// sockets they are memory that is used again, as the echoes by hand use theirs.
+func hotlineBuffers(name, way string) Peer {
+	p := hotlineBy(way)
+	p.Name, p.Note = name, "*hotline.Buffer on both sides; the client fills it by a copy"
+	dial := p.Dial
+	p.Dial = func(ctx context.Context, dir string, l Load) (Client, error) {
+		c, err := dial(ctx, dir, l)
 		if err != nil {
 			return nil, err
 		}
-		return inPlaceClient{c.(*hotlineClient)}, nil
+		return bufferClient{c.(*hotlineClient)}, nil
 	}
 	return p
 }
 
-type inPlaceClient struct{ *hotlineClient }
+type bufferClient struct{ *hotlineClient }
 
-func (c inPlaceClient) Caller() (Call, error) {
+func (c bufferClient) Caller() (Call, error) {
 	ctx := context.Background()
 	var echo *hotline.Buffer // the last one
 	return func(data []byte) ([]byte, error) {

@@ -55,7 +55,9 @@ type Call func(data []byte) ([]byte, error)
 // All returns the peers in the order of the tables.
 func All() []Peer {
 	return []Peer{
-		hotlineBy("shm"), hotlineInPlace(), hotlineBy("unix"), hotlineBy("tcp"),
+		hotlineBy("shm"), hotlineBuffers("hotline shm in place", "shm"),
+		hotlineBy("unix"), hotlineBuffers("hotline unix Buffer", "unix"),
+		hotlineBy("tcp"), hotlineBuffers("hotline tcp Buffer", "tcp"),
 		lockStepBy("unix"), lockStepBy("tcp"), lockStepBy("pipe"),
 		muxBy("unix"), muxBy("tcp"), muxBy("pipe"),
 		netRPC(), gRPC(), connectRPC(), dRPC(), rpcX(), kitexMux(), aRPC(),
