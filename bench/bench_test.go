@@ -87,8 +87,8 @@ func TestScenarios(t *testing.T) {
 			t.Errorf("no row of the scenario %s in %v", s, found)
 		}
 	}
-	if found[report.Grid] != 2 || found[report.Sum] != 3 || found[report.Idle] != 3 {
-		t.Errorf("rows by scenario: got %v, want 2 of grid, 3 of sum, 3 of idle", found)
+	if found[report.Grid] != 4 || found[report.Sum] != 3 || found[report.Idle] != 3 {
+		t.Errorf("rows by scenario: got %v, want 4 of grid (two peers have the name), 3 of sum, 3 of idle", found)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, reportName))
 	if err != nil {
