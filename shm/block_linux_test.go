@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -209,7 +210,7 @@ func TestArenaFull(t *testing.T) {
 		}
 		b.Free()
 	}
-	for _, n := range []int{shm.DefaultArenaSize, 1 << 40, 1, 0, -1} {
+	for _, n := range []int{shm.DefaultArenaSize, math.MaxInt, 1, 0, -1} {
 		if b := a.Lend(n); b != nil {
 			t.Errorf("a block of %d bytes", n)
 		}

@@ -144,7 +144,7 @@ func panel(p Panel, r *Results) (*plot.Plot, error) {
 		one.Add(spread, points)
 	}
 	one.NominalY(names...)
-	one.X.Min, one.X.Max = low/1.5, high*1.5
+	one.X.Min, one.X.Max = low/2, high*1.5 // a dot is as wide as a name is high: it must not touch the names
 	return one, nil
 }
 
