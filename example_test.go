@@ -103,8 +103,9 @@ func ExampleClient_Call() {
 	fmt.Println(quo, rem, err)
 	err = c.Call(ctx, "Sum", nil, "two", 3)
 	fmt.Println(err)
-	// Output: 3 2 <nil> hotline: Sum: the call was not executed: arguments do not fit Sum(context.Context, int, int)
-	// (int, error): argument 1: string here, int there
+	// Output:
+	// 3 2 <nil>
+	// hotline: Sum: the call was not executed: arguments do not fit Sum(context.Context, int, int) (int, error): argument 1: string here, int there
 }
 
 func ExampleClient_Go() {
@@ -136,8 +137,8 @@ func ExampleClient_Go() {
 func ExampleServer_Register() {
 	type forgotten struct{ hotline.ServerMethodsBase }
 	fmt.Println(new(hotline.Server).Register(new(forgotten)))
-	// Output: hotline: register hotline_test.forgotten: the tag of hotline.ServerMethodsBase needs port and name:
-	// `port:"5555" name:"a_name"`, it is ""
+	// Output:
+	// hotline: register hotline_test.forgotten: the tag of hotline.ServerMethodsBase needs port and name: `port:"5555" name:"a_name"`, it is ""
 }
 
 // invertServer inverts pictures where they are.

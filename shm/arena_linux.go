@@ -54,7 +54,7 @@ func (a *arena) first() int { return (4*len(a.returned) + unit - 1) / unit }
 
 // lend gives out a block of n bytes or more, and returns where it begins, or false when there is none that is free.
 func (a *arena) lend(n int) (at int, ok bool) {
-	units := (n + unit - 1) / unit
+	units := (n-1)/unit + 1
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.ended || units > len(a.returned)-a.first() {
