@@ -100,15 +100,16 @@ func (p *pool) chooseHotLocked() {
 // add makes s a member. A pool that was closed, or has a link to that instance, closes it.
 func (p *pool) add(s *session) error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	same := func(m *session) bool { return m.welcome.Instance == s.welcome.Instance }
-	if p.closed || slices.ContainsFunc(p.members, same) {
-		s.link.Close()
-		if p.closed {
+	closed := p.closed
+	if closed || p.hasLocked(s.welcome.Instance) {
+		p.mu.Unlock()
+		s.link.Close() // which may take its time
+		if closed {
 			return ErrClosed
 		}
 		return nil
 	}
+	defer p.mu.Unlock()
 	at, _ := slices.BinarySearchFunc(p.members, s.rank, func(m *session, rank int) int { return m.rank - rank })
 	p.members = slices.Insert(p.members, at, s)
 	p.failure = nil
@@ -129,10 +130,14 @@ func (p *pool) drop(s *session) {
 	p.sortOutLocked()
 }
 
-// has reports whether there is a link to the instance, or one that still has calls in flight.
+// has reports whether a member is linked to the instance.
 func (p *pool) has(instance string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.hasLocked(instance)
+}
+
+func (p *pool) hasLocked(instance string) bool {
 	return slices.ContainsFunc(p.members, func(m *session) bool { return m.welcome.Instance == instance })
 }
 

@@ -154,8 +154,9 @@ func TestCallsGoToNewInstances(t *testing.T) {
 	}
 }
 
-// TestIdleLinkIsKept: one call at a time goes over one link, however many there are.
-func TestIdleLinkIsKept(t *testing.T) {
+// linkedCrew returns two instances, and a client that has called both.
+func linkedCrew(t testing.TB) ([]*crewServer, *crewClient) {
+	t.Helper()
 	dir, crew := tempDir(t), newCrew(2)
 	start(t, dir, 1, crew[0])
 	start(t, dir, 2, crew[1])
@@ -163,6 +164,12 @@ func TestIdleLinkIsKept(t *testing.T) {
 	stop := keepCalling(t, c, 8)
 	waitFor(t, "calls at both instances", func() bool { return crew[0].calls.Load() > 0 && crew[1].calls.Load() > 0 })
 	stop()
+	return crew, c
+}
+
+// TestIdleLinkIsKept: one call at a time goes over one link, however many there are.
+func TestIdleLinkIsKept(t *testing.T) {
+	_, c := linkedCrew(t)
 	first, err := c.Who(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -176,13 +183,7 @@ func TestIdleLinkIsKept(t *testing.T) {
 
 // TestLeastLoaded: each call that holds goes where fewer do.
 func TestLeastLoaded(t *testing.T) {
-	dir, crew := tempDir(t), newCrew(2)
-	start(t, dir, 1, crew[0])
-	start(t, dir, 2, crew[1])
-	c := connectCrew(t, &hotline.Dialer{Dir: dir})
-	stop := keepCalling(t, c, 8)
-	waitFor(t, "calls at both instances", func() bool { return crew[0].calls.Load() > 0 && crew[1].calls.Load() > 0 })
-	stop()
+	crew, c := linkedCrew(t)
 	var group sync.WaitGroup
 	const each = 10
 	for i := range 2 * each {
@@ -313,6 +314,25 @@ func TestNoInstanceInTime(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("Who: got %q, want it to say %q", err, want)
 		}
+	}
+}
+
+// TestTimeoutBoundsTheWait: a function's own timeout counts for a call that waits for an instance, too.
+func TestTimeoutBoundsTheWait(t *testing.T) {
+	dir, crew := tempDir(t), newCrew(1)
+	first := start(t, dir, 1, crew[0])
+	var c struct {
+		hotline.ClientMethodsBase `name:"crew"`
+		Who                       func() (int, error) `timeout:"20ms"`
+	}
+	d := &hotline.Dialer{Dir: dir, Timeout: 100 * patience}
+	if err := d.Connect(t.Context(), &c); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	first.leave(t)
+	if _, err := c.Who(); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, hotline.ErrNotExecuted) {
+		t.Errorf("Who: got %v, want DeadlineExceeded and ErrNotExecuted", err)
 	}
 }
 

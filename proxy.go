@@ -52,7 +52,18 @@ func (b *binding) request(ctx context.Context, c *Client, r *link.Request) (link
 // shared memory the method may have changed it.
 func (b *binding) mayRepeat(r *link.Request) bool { return b.tags.idempotent && !r.Loan.Shared() }
 
+// bounded returns a context that ends with the call's timeout, where it has one: for what may wait for an instance.
+func (b *binding) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if b.tags.timeout == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, b.tags.timeout)
+}
+
+// callAgain is what request does when its first attempt is to be repeated.
 func (b *binding) callAgain(ctx context.Context, c *Client, r link.Request, s *session, cause error) (reply link.Reply, err error) {
+	ctx, cancel := b.bounded(ctx)
+	defer cancel()
 	err = c.retry(ctx, b.name, b.mayRepeat(&r), s, cause, func(s *session, _ bool) (err error) {
 		r.Method = s.numbers[b.index]
 		reply, err = c.send(ctx, s, false, b.tags.oneway, &r)

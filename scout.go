@@ -2,6 +2,7 @@ package hotline
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,9 +21,10 @@ type scout struct {
 	wanted  atomic.Bool // calls have overlapped since the last look
 	running atomic.Bool
 
-	mu     sync.Mutex // held while a goroutine is started or stop is called
-	seen   registry.Stamp
-	looked bool // seen is from the last look
+	mu sync.Mutex // held while a goroutine is started or stop is called
+
+	seen   registry.Stamp // of the last look; run's
+	looked bool           // everything that was there at the last look is linked; run's
 }
 
 // scoutPause is between two looks.
@@ -106,8 +108,12 @@ func (s *scout) look() {
 		return
 	}
 	for _, p := range places {
-		if p.key == hot.key() && !c.pool.has(p.instance) {
-			_ = c.join(s.ctx, p) // said in the log
+		if p.key != hot.key() || c.pool.has(p.instance) {
+			continue
+		}
+		var mismatch *MismatchError
+		if err := c.join(s.ctx, p); err != nil && !errors.As(err, &mismatch) { // which is in the log
+			s.looked = false // it may be reached the next time
 		}
 	}
 }

@@ -200,7 +200,9 @@ func (b *binding) open(ctx context.Context, c *Client, payload []byte) (v *link.
 	if err := scopeOf(ctx).attach(&r); err != nil {
 		return nil, c.dialer.known.callError(b.name, err)
 	}
-	err = c.do(ctx, b.name, b.tags.idempotent, func(s *session, first bool) (err error) {
+	wait, cancel := b.bounded(ctx) // the stream itself goes on with ctx
+	defer cancel()
+	err = c.do(wait, b.name, b.tags.idempotent, func(s *session, first bool) (err error) {
 		r.Method, r.IfIdle = s.numbers[b.index], first && c.pool.several.Load()
 		v, err = s.link.Open(ctx, &r, b.sig.sends != nil, b.sig.takes != nil)
 		if r.Shared {
