@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"hotline"
+	"hotline/internal/wait"
 )
 
 func TestStart(t *testing.T) {
@@ -16,7 +17,7 @@ func TestStart(t *testing.T) {
 	start(t, dir, 1, crew[0])
 	c := connectCrew(t, &hotline.Dialer{Dir: dir})
 	held := hotline.Start(func() (int, error) { return c.Hold(t.Context()) })
-	waitFor(t, "the call to have come in", func() bool { return crew[0].holding.Load() == 1 })
+	wait.Until(t, "the call to have come in", func() bool { return crew[0].holding.Load() == 1 })
 	select {
 	case <-held.Done():
 		t.Error("Done is closed before the call's end")

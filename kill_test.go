@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"hotline"
+	"hotline/internal/wait"
 )
 
 var kills = flag.Int("kills", 12, "how many servers TestKilledServers kills")
@@ -163,7 +164,7 @@ func testKilledServers(t *testing.T, address string) {
 	}
 	for range *kills {
 		peer := startMarks(t, dir)
-		waitFor(t, "a link to the new instance", func() bool { return hotline.Links(c.Client()) == 2 })
+		wait.Until(t, "a link to the new instance", func() bool { return hotline.Links(c.Client()) == 2 })
 		peer.kill()
 	}
 	over.Store(true)

@@ -2,7 +2,6 @@ package hotline_test
 
 import (
 	"errors"
-	"hotline"
 	"os"
 	"slices"
 	"strings"
@@ -11,6 +10,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"hotline"
+	"hotline/internal/wait"
 	"hotline/registry"
 )
 
@@ -29,16 +30,6 @@ func TestMain(m *testing.M) {
 // patience is how long a test waits for what should come soon.
 const patience = 120 * time.Second
 
-// waitFor waits until what is wanted is there.
-func waitFor(t testing.TB, what string, there func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !there(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited %v in vain for %s", patience, what)
-		}
-	}
-}
-
 // waitReady waits until n instances are ready in the runtime directory, and fails if Serve ends before that.
 func waitReady(t testing.TB, dir string, n int, ended chan error) {
 	t.Helper()
@@ -46,7 +37,7 @@ func waitReady(t testing.TB, dir string, n int, ended chan error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "instances that are ready", func() bool {
+	wait.Until(t, "instances that are ready", func() bool {
 		select {
 		case err := <-ended:
 			ended <- nil // for the cleanup

@@ -12,6 +12,7 @@ import (
 
 	"hotline"
 	"hotline/internal/link"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 	"hotline/nettcp"
 )
@@ -240,7 +241,7 @@ func TestReplyMetadataTooLate(t *testing.T) {
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
-		waitFor(t, "the method to have returned", func() bool { return hotline.SetReplyMetadata(method, "too", "late") != nil })
+		wait.Until(t, "the method to have returned", func() bool { return hotline.SetReplyMetadata(method, "too", "late") != nil })
 		if got := hotline.IncomingMetadata(method); got["key"] != "value" {
 			t.Errorf("got %q", got)
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"hotline"
+	"hotline/internal/wait"
 )
 
 type noteMethods struct {
@@ -62,7 +63,7 @@ func TestOneway(t *testing.T) {
 				t.Errorf("Fail: got %v: nobody is told", err)
 			}
 			want++
-			waitFor(t, "all calls to be executed", func() bool {
+			wait.Until(t, "all calls to be executed", func() bool {
 				total, err := c.Total(t.Context())
 				if err != nil || total > want {
 					t.Fatalf("Total: got %d, %v, want %d in the end", total, err, want)

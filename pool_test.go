@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"hotline"
+	"hotline/internal/wait"
 )
 
 // crewMethods tell instances of one service apart.
@@ -148,7 +149,7 @@ func TestCallsGoToNewInstances(t *testing.T) {
 			defer stop()
 			for i := range crew[1:] {
 				start(t, dir, i+2, crew[i+1])
-				waitFor(t, "calls at the new instance", func() bool { return crew[i+1].calls.Load() > 100 })
+				wait.Until(t, "calls at the new instance", func() bool { return crew[i+1].calls.Load() > 100 })
 			}
 		})
 	}
@@ -162,7 +163,7 @@ func linkedCrew(t testing.TB) ([]*crewServer, *crewClient) {
 	start(t, dir, 2, crew[1])
 	c := connectCrew(t, &hotline.Dialer{Dir: dir})
 	stop := keepCalling(t, c, 8)
-	waitFor(t, "calls at both instances", func() bool { return crew[0].calls.Load() > 0 && crew[1].calls.Load() > 0 })
+	wait.Until(t, "calls at both instances", func() bool { return crew[0].calls.Load() > 0 && crew[1].calls.Load() > 0 })
 	stop()
 	return crew, c
 }
@@ -192,7 +193,7 @@ func TestLeastLoaded(t *testing.T) {
 				t.Errorf("Hold: %v", err)
 			}
 		})
-		waitFor(t, "the call to have come in", func() bool { return crew[0].holding.Load()+crew[1].holding.Load() == int64(i+1) })
+		wait.Until(t, "the call to have come in", func() bool { return crew[0].holding.Load()+crew[1].holding.Load() == int64(i+1) })
 	}
 	if a, b := crew[0].holding.Load(), crew[1].holding.Load(); a != each || b != each {
 		t.Errorf("%d and %d calls in flight, want %d at each instance", a, b, each)
@@ -212,7 +213,7 @@ func TestRollingRestart(t *testing.T) {
 	for i, s := range crew[2:] {
 		running[i].leave(t)
 		running = append(running, start(t, dir, 2, s))
-		waitFor(t, "calls at the new instance", func() bool { return s.calls.Load() > 0 })
+		wait.Until(t, "calls at the new instance", func() bool { return s.calls.Load() > 0 })
 	}
 	stop()
 }
@@ -228,11 +229,11 @@ func TestDrainingInstanceFinishesItsCalls(t *testing.T) {
 		_, err := c.Hold(context.Background())
 		held <- err
 	}()
-	waitFor(t, "the call to have come in", func() bool { return crew[0].holding.Load() == 1 })
+	wait.Until(t, "the call to have come in", func() bool { return crew[0].holding.Load() == 1 })
 	start(t, dir, 2, crew[1])
 	left := make(chan struct{})
 	go func() { defer close(left); leaving.leave(t) }()
-	waitFor(t, "a call at the other instance", func() bool {
+	wait.Until(t, "a call at the other instance", func() bool {
 		id, err := c.Who(t.Context())
 		if err != nil {
 			t.Fatalf("Who: %v", err)
@@ -262,7 +263,7 @@ func TestCallsWaitForAnInstance(t *testing.T) {
 			ids <- id
 		}()
 	}
-	waitFor(t, "callers that wait", func() bool { return hotline.Waiting(c.Client()) })
+	wait.Until(t, "callers that wait", func() bool { return hotline.Waiting(c.Client()) })
 	start(t, dir, 1, crew[1])
 	for range callers {
 		if id := <-ids; id != 1 {
@@ -283,7 +284,7 @@ func TestCloseEndsTheWaitForAnInstance(t *testing.T) {
 			failed <- err
 		}()
 	}
-	waitFor(t, "callers that wait", func() bool {
+	wait.Until(t, "callers that wait", func() bool {
 		if len(failed) > 0 {
 			t.Fatalf("Who: %v", <-failed)
 		}
@@ -344,7 +345,7 @@ func TestMajorsAreApart(t *testing.T) {
 	start(t, dir, 2, &laterCrew{crewServer: crewServer{id: 1}})
 	stop := keepCalling(t, c, 8)
 	start(t, dir, 3, crew[2])
-	waitFor(t, "calls at the new instance", func() bool { return crew[2].calls.Load() > 100 })
+	wait.Until(t, "calls at the new instance", func() bool { return crew[2].calls.Load() > 100 })
 	stop()
 	if got := hotline.Links(c.Client()); got != 2 {
 		t.Errorf("the client has %d links, want 2, to the instances of version 1", got)

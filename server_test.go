@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"hotline"
+	"hotline/internal/wait"
 	"hotline/registry"
 )
 
@@ -51,7 +52,7 @@ func TestShutdownLetsCallsEnd(t *testing.T) {
 	<-service.begun
 	down := make(chan error)
 	go func() { down <- srv.Shutdown(t.Context()) }()
-	waitFor(t, "a call that is refused", func() bool {
+	wait.Until(t, "a call that is refused", func() bool {
 		err := c.Call(t.Context(), "Nop", nil)
 		if err != nil && !errors.Is(err, hotline.ErrNotExecuted) {
 			t.Errorf("a call to a draining server: got %v, want ErrNotExecuted", err)

@@ -14,6 +14,7 @@ import (
 	"testing/iotest"
 
 	"hotline"
+	"hotline/internal/wait"
 )
 
 // streamMethods has a method of each form that streams, with items of every layout.
@@ -469,7 +470,7 @@ func checkBreak(t *testing.T, c *streamClient, service *streamServer) {
 			panic("as asked")
 		})
 	}()
-	waitFor(t, "the methods to end", func() bool { return service.running.Load() == 0 })
+	wait.Until(t, "the methods to end", func() bool { return service.running.Load() == 0 })
 }
 
 type (

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hotline"
+	"hotline/internal/wait"
 )
 
 type (
@@ -257,5 +258,5 @@ func TestTypedConcurrent(t *testing.T) {
 // connectInproc connects to a server in this process, once it serves: other processes find it a moment earlier.
 func connectInproc(t testing.TB, d *hotline.Dialer, client any) {
 	t.Helper()
-	waitFor(t, "a service in this process", func() bool { return d.Connect(t.Context(), client, "inproc://") == nil })
+	wait.Until(t, "a service in this process", func() bool { return d.Connect(t.Context(), client, "inproc://") == nil })
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"hotline"
+	"hotline/internal/wait"
 )
 
 // TestUntakenCallGoesElsewhere: over shared memory a call that a killed server had not taken is known not to have
@@ -31,7 +32,7 @@ func TestUntakenCallGoesElsewhere(t *testing.T) {
 	if err := first.process.Signal(syscall.SIGSTOP); err != nil { // so that it takes nothing any more
 		t.Fatal(err)
 	}
-	waitFor(t, "the server to have stopped", func() bool { return stopped(t, first.process.Pid) })
+	wait.Until(t, "the server to have stopped", func() bool { return stopped(t, first.process.Pid) })
 	const calls = 8
 	outcomes := make(map[uint64]outcome)
 	var mu sync.Mutex
@@ -46,7 +47,7 @@ func TestUntakenCallGoesElsewhere(t *testing.T) {
 			outcomes[2*id+1] = executed
 		})
 	}
-	waitFor(t, "calls in flight", func() bool { return hotline.InFlight(c.Client()) == calls })
+	wait.Until(t, "calls in flight", func() bool { return hotline.InFlight(c.Client()) == calls })
 	startMarks(t, dir)
 	waitReady(t, dir, 2, make(chan error, 1))
 	first.kill()

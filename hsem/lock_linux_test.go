@@ -13,11 +13,12 @@ import (
 	"time"
 
 	"hotline/hsem"
+	"hotline/internal/wait"
 )
 
 func lock(t testing.TB, sem hsem.Semaphore) {
 	t.Helper()
-	within(t, "Lock", func() {
+	wait.Return(t, "Lock", func() {
 		if err := sem.Lock(context.Background()); err != nil {
 			t.Errorf("Lock: %v", err)
 		}
@@ -66,7 +67,7 @@ func TestExclusion(t *testing.T) {
 						})
 					}
 				}
-				within(t, "counting", wg.Wait)
+				wait.Return(t, "counting", wg.Wait)
 				if want := handles * goroutines * rounds; count != want {
 					t.Errorf("counted to %d, want %d", count, want)
 				}
@@ -131,7 +132,7 @@ func TestHeld(t *testing.T) {
 		go func() { errs <- other.LockTimeout(math.MaxInt64) }() // the sum of now and that is no time
 		time.Sleep(time.Millisecond)
 		unlock(t, holder)
-		within(t, "a very long LockTimeout", func() {
+		wait.Return(t, "a very long LockTimeout", func() {
 			if err := <-errs; err != nil {
 				t.Errorf("LockTimeout(MaxInt64): %v", err)
 			}
@@ -150,7 +151,7 @@ func waitingLocks(ctx context.Context, sem hsem.Semaphore, n int) chan error {
 
 func expectErrors(t *testing.T, what string, errs chan error, want error) {
 	t.Helper()
-	within(t, what, func() {
+	wait.Return(t, what, func() {
 		for range cap(errs) {
 			if err := <-errs; !errors.Is(err, want) {
 				t.Errorf("Lock after %s: %v, want %v", what, err, want)
@@ -280,7 +281,7 @@ func TestOwnerDied(t *testing.T) {
 			},
 		} {
 			holdAndKill(t, name)
-			within(t, "Lock after a death", func() {
+			wait.Return(t, "Lock after a death", func() {
 				if err := take(); !errors.Is(err, hsem.ErrOwnerDied) {
 					t.Errorf("got %v, want %v", err, hsem.ErrOwnerDied)
 				}
@@ -350,7 +351,7 @@ func TestOwnerDied(t *testing.T) {
 			t.Errorf("Lock while a process of another pid namespace has it: %v", err)
 		}
 		holder.kill()
-		within(t, "Lock after a death", func() {
+		wait.Return(t, "Lock after a death", func() {
 			if err := sem.Lock(t.Context()); !errors.Is(err, hsem.ErrOwnerDied) {
 				t.Errorf("got %v, want %v", err, hsem.ErrOwnerDied)
 			}
@@ -408,7 +409,7 @@ func TestKillStorm(t *testing.T) {
 	for _, c := range all {
 		c.kill()
 	}
-	within(t, "Lock when all have died", func() {
+	wait.Return(t, "Lock when all have died", func() {
 		err := sem.Lock(t.Context())
 		if err != nil && !errors.Is(err, hsem.ErrOwnerDied) {
 			t.Errorf("Lock: %v", err)

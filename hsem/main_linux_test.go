@@ -21,10 +21,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hotline/hsem"
+	"hotline/internal/wait"
 )
-
-// patience is how long a test waits for what must come.
-const patience = 120 * time.Second
 
 // roleEnv tells the test binary that it is a second process: what to do, and with which arguments.
 const roleEnv = "HOTLINE_HSEM_ROLE"
@@ -279,7 +277,7 @@ func (c *child) tell(t testing.TB) {
 func (c *child) hear(t testing.TB) string {
 	t.Helper()
 	var line string
-	within(t, "a line of a second process", func() {
+	wait.Return(t, "a line of a second process", func() {
 		text, err := c.out.ReadString('\n')
 		if err != nil {
 			text = fmt.Sprintf("%s%v", text, err)
@@ -300,43 +298,18 @@ func (c *child) expect(t testing.TB, want string) {
 // end waits for the process to end by itself.
 func (c *child) end(t testing.TB) {
 	t.Helper()
-	within(t, "the end of a second process", func() {
+	wait.Return(t, "the end of a second process", func() {
 		if err := c.cmd.Wait(); err != nil {
 			t.Errorf("the second process: %v", err)
 		}
 	})
 }
 
-// within runs what must not wait for ever.
-func within(t testing.TB, what string, f func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	select {
-	case <-done:
-	case <-time.After(patience):
-		panic(what + " still waits after " + patience.String()) // with all stacks
-	}
-}
-
-// eventually waits until a condition holds.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("after %v: %s", patience, what)
-		}
-	}
-}
-
 // awaitSleeper waits until somebody sleeps for the semaphore, as its file tells: the bit for it of a hybrid lock, the count in
 // the upper half of a POSIX semaphore (spec.md).
 func awaitSleeper(t testing.TB, kind, name string) {
 	t.Helper()
-	eventually(t, "nobody sleeps for "+name, func() bool {
+	wait.Until(t, "nobody sleeps for "+name, func() bool {
 		file, err := os.ReadFile(filePath(kind, name))
 		if err != nil {
 			t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hotline/hsem"
+	"hotline/internal/wait"
 )
 
 func TestModes(t *testing.T) {
@@ -174,7 +175,7 @@ func TestOpenRaces(t *testing.T) {
 					}
 				})
 			}
-			within(t, "opening", wg.Wait)
+			wait.Return(t, "opening", wg.Wait)
 			if made != 1 || count != 10*n {
 				t.Fatalf("%d made a new one, want 1; counted to %d, want %d", made, count, 10*n)
 			}
@@ -301,7 +302,7 @@ func TestHostileState(t *testing.T) {
 		overwrite(t, path, 128, []byte(state))
 		overwrite(t, path, 256, []byte("\xfe\xff\xff\xff")) // slots given out: the numbers begin anew
 		sem := connect(t, "hybrid", name)
-		within(t, "Lock", func() {
+		wait.Return(t, "Lock", func() {
 			if err := sem.Lock(t.Context()); err != nil && !errors.Is(err, hsem.ErrOwnerDied) {
 				t.Errorf("state %x: Lock: %v", state, err)
 			}
@@ -435,7 +436,7 @@ func TestMappingsReturn(t *testing.T) {
 				_ = sem.Close()
 			}
 		}()
-		eventually(t, "mappings are left", func() bool {
+		wait.Until(t, "mappings are left", func() bool {
 			runtime.GC()
 			maps, err := os.ReadFile("/proc/self/maps")
 			return err == nil && !strings.Contains(string(maps), name)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hotline/hsem"
+	"hotline/internal/wait"
 )
 
 // foreign is a program that knows the semaphore from its C library alone.
@@ -49,7 +50,7 @@ func (f foreign) cmd(args ...string) *exec.Cmd {
 func (f foreign) run(t *testing.T, args ...string) string {
 	t.Helper()
 	var out string
-	within(t, "a foreign program", func() {
+	wait.Return(t, "a foreign program", func() {
 		text, err := f.cmd(args...).CombinedOutput()
 		if err != nil {
 			t.Errorf("%v: %v\n%s", args, err, text)
@@ -103,7 +104,7 @@ func testForeign(t *testing.T, f foreign) {
 		sem, name := create(t, "posix", 0)
 		c := startCmd(t, f.cmd("wait", "/"+name))
 		c.expect(t, "waiting")
-		eventually(t, "it doesn't wait", func() bool { return posixWaiters(t, name) == 1 })
+		wait.Until(t, "it doesn't wait", func() bool { return posixWaiters(t, name) == 1 })
 		unlock(t, sem)
 		c.end(t)
 	})
@@ -111,9 +112,9 @@ func testForeign(t *testing.T, f foreign) {
 		sem, name := create(t, "posix", 0)
 		result := make(chan error, 1)
 		go func() { result <- sem.Lock(context.Background()) }()
-		eventually(t, "Lock doesn't wait", func() bool { return posixWaiters(t, name) == 1 })
+		wait.Until(t, "Lock doesn't wait", func() bool { return posixWaiters(t, name) == 1 })
 		f.run(t, "post", "/"+name)
-		within(t, "Lock after its sem_post", func() {
+		wait.Return(t, "Lock after its sem_post", func() {
 			if err := <-result; err != nil {
 				t.Errorf("Lock: %v", err)
 			}
@@ -140,7 +141,7 @@ func testForeign(t *testing.T, f foreign) {
 		sem, name := create(t, "posix", 0)
 		c := startCmd(t, f.cmd("wait", "/"+name))
 		c.expect(t, "waiting")
-		eventually(t, "it doesn't wait", func() bool { return posixWaiters(t, name) == 1 })
+		wait.Until(t, "it doesn't wait", func() bool { return posixWaiters(t, name) == 1 })
 		held, err := os.OpenFile(filePath("posix", name), os.O_RDWR, 0)
 		if err != nil {
 			t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hotline"
+	"hotline/internal/wait"
 )
 
 // module makes the lab's directory a Go module with the given files, which uses the hotline that is tested. Nothing
@@ -188,7 +189,7 @@ func TestBuiltServices(t *testing.T) {
 	if again := pid("tcp://127.0.0.1:" + port); again == tcp {
 		t.Errorf("the killed worker, %d, answers", tcp)
 	}
-	eventually(t, "all ready again", func() bool {
+	wait.Until(t, "all ready again", func() bool {
 		workers := r.Status()[0].Workers
 		return isReady(&workers[0]) && isReady(&workers[1]) && workers[0].Restarts+workers[1].Restarts == 1
 	})

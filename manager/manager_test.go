@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"hotline"
+	"hotline/internal/wait"
 	"hotline/registry"
 )
 
@@ -148,7 +149,7 @@ func (l *lab) isClean() {
 // until waits until every worker of every section satisfies ok.
 func (r *running) until(what string, ok func(*WorkerStatus) bool) {
 	r.t.Helper()
-	eventually(r.t, what, func() bool {
+	wait.Until(r.t, what, func() bool {
 		sections := r.Status()
 		for _, s := range sections {
 			for i := range s.Workers {
@@ -162,15 +163,6 @@ func (r *running) until(what string, ok func(*WorkerStatus) bool) {
 }
 
 func isReady(w *WorkerStatus) bool { return w.State == Ready }
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited %v for: %s", patience, what)
-		}
-	}
-}
 
 // output collects what a manager prints.
 type output struct {
@@ -193,7 +185,7 @@ func (o *output) String() string {
 func (o *output) has(t *testing.T, parts ...string) {
 	t.Helper()
 	for _, p := range parts {
-		eventually(t, "output with "+p, func() bool { return strings.Contains(o.String(), p) })
+		wait.Until(t, "output with "+p, func() bool { return strings.Contains(o.String(), p) })
 	}
 }
 
@@ -326,7 +318,7 @@ func TestWorkerThatIsNeverReady(t *testing.T) {
 	r.out.has(t, "bad: worker 1 ended before it was ready (exit status 3):\n    first word\n    last\uFFFD[31m word; starting it again in",
 		"mad: worker 1 was killed: control channel: the line \"hello\" is no message of a worker",
 		"late: worker 1 was killed: it was not ready within 300ms")
-	eventually(t, "several restarts", func() bool { return r.Status()[0].Workers[0].Restarts > 3 })
+	wait.Until(t, "several restarts", func() bool { return r.Status()[0].Workers[0].Restarts > 3 })
 	if err := r.stop(); err != nil {
 		t.Error(err)
 	}
@@ -367,7 +359,7 @@ func TestNextSectionWaits(t *testing.T) {
 	l := newLab(t)
 	r := l.run(l.config("[first]\nbinary = %s\nwait_until_completed = true\n[second]\nbinary = %s\n",
 		l.program("slow", "a", "1"), l.program("serve", "b", "2")), Options{StartTimeout: 100 * time.Millisecond, RestartMin: time.Millisecond})
-	eventually(t, "several starts of first", func() bool {
+	wait.Until(t, "several starts of first", func() bool {
 		s := r.Status()
 		return len(s) > 0 && s[0].Workers[0].Restarts > 2
 	})
@@ -413,7 +405,7 @@ func TestChildrenOfWorkersEnd(t *testing.T) {
 		} else {
 			r.stop()
 		}
-		eventually(t, "end of the group", func() bool { return !groupLives(pid) })
+		wait.Until(t, "end of the group", func() bool { return !groupLives(pid) })
 	}
 }
 
@@ -604,7 +596,7 @@ func TestKilledManagerLeavesNobody(t *testing.T) {
 		t.Fatalf("the manager named pids %v, want 3", pids)
 	}
 	for _, pid := range pids {
-		eventually(t, fmt.Sprint("end of worker ", pid), func() bool { return gone(pid) })
+		wait.Until(t, fmt.Sprint("end of worker ", pid), func() bool { return gone(pid) })
 	}
 	for _, pid := range pids { // what a worker leaves when nobody is there to end it is its own doing
 		syscall.Kill(-pid, syscall.SIGKILL)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hotline/internal/link"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 	"hotline/shm"
 )
@@ -318,11 +319,7 @@ func TestTrim(t *testing.T) {
 	if got := resident(t, mem) - before; got < 4*n {
 		t.Errorf("%d bytes are in use, at least %d were written", got, 4*n)
 	}
-	for end := time.Now().Add(patience); resident(t, mem)-before >= 2*n; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d bytes are still in use", resident(t, mem)-before)
-		}
-	}
+	wait.Until(t, "memory of blocks that is given back", func() bool { return resident(t, mem)-before < 2*n })
 	wantAll(t, held.Bytes(), n, 1)
 	held.Free()
 	again := lend(t, a, n, 9) // after it was trimmed

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hotline/internal/link"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 	"hotline/shm"
 )
@@ -95,7 +96,7 @@ func TestFrames(t *testing.T) {
 			}
 		})
 	}
-	within(t, "an exchange of frames", wg.Wait)
+	wait.Return(t, "an exchange of frames", wg.Wait)
 }
 
 // TestUnreadFrame: a frame whose payload nobody takes is passed over by the next Next.
@@ -137,7 +138,7 @@ func TestFullRing(t *testing.T) {
 	}()
 	for id := range uint64(frames) {
 		if id%100 == 0 {
-			eventually(t, "no writer waits for room", func() bool { return client.Waiting() == 1 || id+100 > frames-70 })
+			wait.Until(t, "no writer waits for room", func() bool { return client.Waiting() == 1 || id+100 > frames-70 })
 		}
 		if h, _ := next(t, server); h.ID != id+1 {
 			t.Fatalf("frame %d came as %d", id+1, h.ID)
@@ -167,7 +168,7 @@ func TestStop(t *testing.T) {
 	for range 2 { // the second waits behind the first
 		go func() { result <- client.Write(link.Stop{Done: ctx.Done()}, call(99, 1000), nil, p) }()
 	}
-	eventually(t, "the writers don't wait", func() bool { return client.Waiting() == 2 })
+	wait.Until(t, "the writers don't wait", func() bool { return client.Waiting() == 2 })
 	cancel()
 	for range 2 {
 		if err := <-result; err != link.ErrInterrupted {
@@ -245,7 +246,7 @@ func TestInterrupt(t *testing.T) {
 				_, err := server.Next()
 				result <- err
 			}()
-			eventually(t, "Next doesn't sleep", server.Asleep)
+			wait.Until(t, "Next doesn't sleep", server.Asleep)
 			server.Interrupt()
 			if err := <-result; err != link.ErrInterrupted {
 				t.Fatalf("Next: %v", err)
@@ -277,7 +278,7 @@ func TestInterrupt(t *testing.T) {
 			_, err := server.Next()
 			result <- err
 		}()
-		eventually(t, "Next doesn't sleep", server.Asleep)
+		wait.Until(t, "Next doesn't sleep", server.Asleep)
 		if err := write(client, 1, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -334,7 +335,7 @@ func TestDrain(t *testing.T) {
 	if err := client.Close(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "Write doesn't fail", func() bool { return write(server, 1, nil) != nil })
+	wait.Until(t, "Write doesn't fail", func() bool { return write(server, 1, nil) != nil })
 	if err := write(server, 1, nil); !errors.Is(err, shm.ErrPeerGone) {
 		t.Errorf("Write to a closed peer: %v, want %v", err, shm.ErrPeerGone)
 	}
@@ -373,7 +374,7 @@ func TestClose(t *testing.T) {
 				_, err := conn.Next()
 				result <- err
 			}()
-			eventually(t, "Next doesn't sleep", conn.Asleep)
+			wait.Until(t, "Next doesn't sleep", conn.Asleep)
 			return func(local bool) { checkEnd(t, "Next", <-result, local, io.EOF) }
 		}},
 		{"in Write", func(t *testing.T, conn, _ *shm.Conn) func(bool) {
@@ -383,7 +384,7 @@ func TestClose(t *testing.T) {
 			for range writers {
 				go func() { result <- write(conn, 1, make([]byte, 1000)) }()
 			}
-			eventually(t, "Write doesn't wait", func() bool { return conn.Waiting() == writers })
+			wait.Until(t, "Write doesn't wait", func() bool { return conn.Waiting() == writers })
 			return func(local bool) {
 				for range writers {
 					checkEnd(t, "Write", <-result, local, shm.ErrPeerGone)
@@ -415,7 +416,7 @@ func TestClose(t *testing.T) {
 			t.Run(phase.name+map[bool]string{true: "/closed here", false: "/closed there"}[local], func(t *testing.T) {
 				server, client := pair(t, nil)
 				check := phase.begin(t, server, client)
-				within(t, "closing", func() {
+				wait.Return(t, "closing", func() {
 					if local {
 						_ = server.Close()
 					} else {
@@ -466,7 +467,7 @@ func TestCloseRaces(t *testing.T) {
 			wg.Go(func() { _ = server.Close() })
 			wg.Go(func() { _ = client.Close() })
 		}
-		within(t, "closing", wg.Wait)
+		wait.Return(t, "closing", wg.Wait)
 	}
 }
 

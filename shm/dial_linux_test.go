@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 	"hotline/shm"
 )
@@ -223,7 +224,7 @@ func TestBadOffer(t *testing.T) {
 			if conn != nil {
 				_ = conn.Close()
 			}
-			eventually(t, "descriptors are left", func() bool { return descriptors(t) <= before+1 }) // the listener's
+			wait.Until(t, "descriptors are left", func() bool { return descriptors(t) <= before+1 }) // the listener's
 		})
 	}
 }

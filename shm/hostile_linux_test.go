@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"hotline/internal/link"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 	"hotline/shm"
 )
@@ -55,7 +56,7 @@ func TestHostileMemory(t *testing.T) {
 			_ = echoInto(hostile)
 		})
 		scribble(hostile, seed)
-		within(t, "ending a connection with a hostile peer", func() {
+		wait.Return(t, "ending a connection with a hostile peer", func() {
 			_ = hostile.Close()
 			wg.Wait()
 		})
@@ -154,7 +155,7 @@ func TestHostileWords(t *testing.T) {
 		if _, again := server.Next(); again != err {
 			t.Errorf("Next after it: %v, want the same error", again)
 		}
-		within(t, "the peer, which is told", func() {
+		wait.Return(t, "the peer, which is told", func() {
 			if _, err := hostile.Next(); err != io.EOF {
 				t.Errorf("the peer's Next: %v, want %v", err, io.EOF)
 			}
@@ -209,9 +210,9 @@ func TestHostileDoorbell(t *testing.T) {
 			_, err := server.Next()
 			result <- err
 		}()
-		eventually(t, "Next doesn't sleep", server.Asleep)
+		wait.Until(t, "Next doesn't sleep", server.Asleep)
 	}
-	within(t, "a reader whose doorbell blocks", func() {
+	wait.Return(t, "a reader whose doorbell blocks", func() {
 		sleep()
 		server.Interrupt()
 		if err := <-result; err != link.ErrInterrupted {

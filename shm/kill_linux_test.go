@@ -6,6 +6,7 @@ import (
 	"io"
 	"testing"
 
+	"hotline/internal/wait"
 	"hotline/shm"
 )
 
@@ -18,9 +19,9 @@ func TestKill(t *testing.T) {
 			_, err := conn.Next()
 			result <- err
 		}()
-		eventually(t, "Next doesn't sleep", conn.Asleep)
+		wait.Until(t, "Next doesn't sleep", conn.Asleep)
 		kill(cmd)
-		within(t, "Next after the peer was killed", func() {
+		wait.Return(t, "Next after the peer was killed", func() {
 			if err := <-result; err != io.EOF {
 				t.Errorf("Next: %v, want %v", err, io.EOF)
 			}
@@ -32,9 +33,9 @@ func TestKill(t *testing.T) {
 		fillRing(t, conn, 1000)
 		result := make(chan error, 1)
 		go func() { result <- write(conn, 1, make([]byte, 1000)) }()
-		eventually(t, "Write doesn't wait", func() bool { return conn.Waiting() == 1 })
+		wait.Until(t, "Write doesn't wait", func() bool { return conn.Waiting() == 1 })
 		kill(cmd)
-		within(t, "Write after the peer was killed", func() {
+		wait.Return(t, "Write after the peer was killed", func() {
 			if err := <-result; !errors.Is(err, shm.ErrPeerGone) {
 				t.Errorf("Write: %v, want %v", err, shm.ErrPeerGone)
 			}
@@ -50,7 +51,7 @@ func TestKill(t *testing.T) {
 			}
 		}
 		kill(cmd)
-		within(t, "Next after the peer was killed", func() {
+		wait.Return(t, "Next after the peer was killed", func() {
 			for {
 				h, err := conn.Next()
 				if err == io.EOF {
@@ -66,9 +67,9 @@ func TestKill(t *testing.T) {
 	t.Run("while it waits for room", func(t *testing.T) {
 		conn, cmd := spawn(t, "write", &shm.Options{RingSize: shm.MinRingSize})
 		in, _ := conn.Words()
-		eventually(t, "the peer doesn't wait for room", func() bool { return in.Want() != 0 })
+		wait.Until(t, "the peer doesn't wait for room", func() bool { return in.Want() != 0 })
 		kill(cmd)
-		within(t, "reading after the peer was killed", func() {
+		wait.Return(t, "reading after the peer was killed", func() {
 			for id := uint64(1); ; id++ {
 				h, err := conn.Next()
 				if err == io.EOF {
@@ -84,9 +85,9 @@ func TestKill(t *testing.T) {
 	t.Run("in the rendezvous", func(t *testing.T) {
 		ln, path := listen(t, nil)
 		cmd := start(t, "half a request", path)
-		eventually(t, "the listener doesn't see the peer", func() bool { return ln.Meetings() == 1 })
+		wait.Until(t, "the listener doesn't see the peer", func() bool { return ln.Meetings() == 1 })
 		kill(cmd)
-		eventually(t, "the listener still waits for the peer", func() bool { return ln.Meetings() == 0 })
+		wait.Until(t, "the listener still waits for the peer", func() bool { return ln.Meetings() == 0 })
 		client, err := shm.Dial(context.Background(), path, nil)
 		if err != nil {
 			t.Fatal(err)

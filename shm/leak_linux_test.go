@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"hotline/internal/wait"
 	"hotline/shm"
 )
 
@@ -55,7 +56,7 @@ func TestLeaks(t *testing.T) {
 		wg.Go(func() { _ = echo(client) })
 		wg.Go(func() { _ = client.Close() })
 		wg.Go(func() { _ = server.Close() })
-		within(t, "closing", wg.Wait)
+		wait.Return(t, "closing", wg.Wait)
 		if n := mappings(t); n != 0 {
 			t.Fatalf("%d windows are mapped after Close", n)
 		}
@@ -82,7 +83,7 @@ func TestAddressesReturn(t *testing.T) {
 	}
 	runtime.KeepAlive(client)
 	client = nil
-	eventually(t, "addresses are not given back", func() bool {
+	wait.Until(t, "addresses are not given back", func() bool {
 		runtime.GC()
 		return !isMapped(t, in) && !isMapped(t, out)
 	})
@@ -124,7 +125,7 @@ func TestIdleMemory(t *testing.T) {
 	for _, conn := range conns {
 		readers.Go(func() { _, _ = conn.Next() })
 	}
-	eventually(t, "not all readers sleep", func() bool {
+	wait.Until(t, "not all readers sleep", func() bool {
 		for _, conn := range conns {
 			if !conn.Asleep() {
 				return false

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 	"hotline/shm"
 )
@@ -235,7 +236,7 @@ func TestGarbage(t *testing.T) {
 			t.Fatal(err)
 		}
 		dialOK(t, ln, path)
-		within(t, "a peer that sends "+name, func() {
+		wait.Return(t, "a peer that sends "+name, func() {
 			if b, err := io.ReadAll(sock); err == nil && len(b) != 0 {
 				t.Errorf("a peer that sends %s gets an answer: %q", name, b)
 			}
@@ -253,7 +254,7 @@ func TestSilentCrowd(t *testing.T) {
 		}
 		defer sock.Close()
 	}
-	within(t, "a good client", func() { dialOK(t, ln, path) })
+	wait.Return(t, "a good client", func() { dialOK(t, ln, path) })
 }
 
 // TestListenerClose ends everything that has not been accepted, and Accept.
@@ -269,7 +270,7 @@ func TestListenerClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	within(t, "closing", func() {
+	wait.Return(t, "closing", func() {
 		var wg sync.WaitGroup
 		for range 2 {
 			wg.Go(func() { _ = ln.Close() })
@@ -342,5 +343,5 @@ func TestManyDials(t *testing.T) {
 			}
 		})
 	}
-	within(t, "the crowd", wg.Wait)
+	wait.Return(t, "the crowd", wg.Wait)
 }

@@ -208,31 +208,6 @@ func kill(cmd *exec.Cmd) {
 	_ = cmd.Wait()
 }
 
-// within runs what must not wait for ever.
-func within(t testing.TB, what string, f func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	select {
-	case <-done:
-	case <-time.After(patience):
-		panic(what + " still waits after " + patience.String()) // with all stacks
-	}
-}
-
-// eventually waits until a condition holds.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("after %v: %s", patience, what)
-		}
-	}
-}
-
 // call returns the header of a frame with n bytes.
 func call(id uint64, n int) *wire.Header {
 	return &wire.Header{Kind: wire.KindCall, ID: id, Length: uint32(n), Total: uint32(n)}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"hotline/internal/link"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 	"hotline/shm"
 )
@@ -44,7 +45,7 @@ func TestRingShrinks(t *testing.T) {
 				t.Fatalf("round %d: frame %d came as %d, with %d bytes", round, id+1, h.ID, len(p))
 			}
 		}
-		eventually(t, "the memory of an idle ring is not given back", func() bool {
+		wait.Until(t, "the memory of an idle ring is not given back", func() bool {
 			return resident(t, client.OutWindow()) <= rest && !client.Shrinking()
 		})
 		if err := write(client, 7, []byte("as before")); err != nil {
@@ -70,7 +71,7 @@ func TestStreamShrinks(t *testing.T) {
 	if _, err := io.ReadFull(server, make([]byte, n)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the memory of an idle stream is not given back", func() bool { return resident(t, mem) <= rest })
+	wait.Until(t, "the memory of an idle stream is not given back", func() bool { return resident(t, mem) <= rest })
 }
 
 // TestShrinkInUse: memory is given back at every moment at which that may happen, while frames of all sizes go both ways
@@ -160,7 +161,7 @@ func TestShrinkAndEnd(t *testing.T) {
 		all.Go(client.Shrink)
 		all.Go(func() { _ = client.Close() })
 		all.Go(func() { _ = server.Close() })
-		within(t, "ending", all.Wait)
+		wait.Return(t, "ending", all.Wait)
 		client.Shrink()
 		if client.Shrinking() {
 			t.Fatal("a closed connection's memory is watched")

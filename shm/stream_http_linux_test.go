@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"hotline/internal/wait"
 	"hotline/shm"
 )
 
@@ -139,14 +140,14 @@ func TestStreamHTTP(t *testing.T) {
 			}
 			defer resp.Body.Close()
 			cancel()
-			within(t, "the body", func() {
+			wait.Return(t, "the body", func() {
 				if _, err := io.ReadAll(resp.Body); !errors.Is(err, context.Canceled) {
 					t.Errorf("the body: %v, want %v", err, context.Canceled)
 				}
 			})
 		})
 		t.Run("hijack", func(t *testing.T) { checkHijack(t, path) })
-		within(t, "Shutdown", func() { // waits for the handlers, that of /wait too
+		wait.Return(t, "Shutdown", func() { // waits for the handlers, that of /wait too
 			tr.CloseIdleConnections()
 			if err := server.Shutdown(t.Context()); err != nil {
 				t.Errorf("Shutdown: %v", err)
@@ -225,7 +226,7 @@ func TestStreamTLS(t *testing.T) {
 		tr := transport(path)
 		tr.TLSClientConfig, tr.ForceAttemptHTTP2 = clientConfig, true
 		checkHTTP(t, &http.Client{Transport: tr}, "https://shm", "HTTP/2.0 @ at shm "+path)
-		within(t, "Shutdown", func() {
+		wait.Return(t, "Shutdown", func() {
 			tr.CloseIdleConnections()
 			if err := server.Shutdown(t.Context()); err != nil {
 				t.Errorf("Shutdown: %v", err)

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 	"hotline/shm"
 )
@@ -134,11 +135,11 @@ func fill(t testing.TB, s *shm.Stream) (n int) {
 		n, err = s.Write(p)
 		checkTimeout(t, "Write into a full ring", err)
 	})
-	eventually(t, "Write doesn't wait", func() bool { return s.Conn().Waiting() == 1 })
+	wait.Until(t, "Write doesn't wait", func() bool { return s.Conn().Waiting() == 1 })
 	if err := s.SetWriteDeadline(time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	within(t, "Write after its deadline", wg.Wait)
+	wait.Return(t, "Write after its deadline", wg.Wait)
 	if err := s.SetWriteDeadline(time.Time{}); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +159,7 @@ func checkTimeout(t testing.TB, what string, err error) {
 // checkRest reads n bytes of the pattern from offset at on, and then the error want.
 func checkRest(t testing.TB, s *shm.Stream, at, n int, want error) {
 	t.Helper()
-	within(t, "reading the rest", func() {
+	wait.Return(t, "reading the rest", func() {
 		p := make([]byte, n)
 		if m, err := io.ReadFull(s, p); err != nil {
 			t.Errorf("reading %d bytes: %d, %v", n, m, err)
@@ -210,11 +211,11 @@ func TestStreamHalfClose(t *testing.T) {
 			_, err := server.Read(make([]byte, 1))
 			result <- err
 		}()
-		eventually(t, "Read doesn't sleep", server.Conn().Asleep)
+		wait.Until(t, "Read doesn't sleep", server.Conn().Asleep)
 		if err := client.CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
-		within(t, "Read", func() {
+		wait.Return(t, "Read", func() {
 			if err := <-result; err != io.EOF {
 				t.Errorf("Read: %v, want %v", err, io.EOF)
 			}
@@ -232,8 +233,8 @@ func TestStreamHalfClose(t *testing.T) {
 			m, err := client.Write([]byte("no room for this"))
 			written <- result{m, err}
 		}()
-		eventually(t, "Write doesn't wait", func() bool { return client.Conn().Waiting() == 1 })
-		within(t, "CloseWrite with a full ring", func() {
+		wait.Until(t, "Write doesn't wait", func() bool { return client.Conn().Waiting() == 1 })
+		wait.Return(t, "CloseWrite with a full ring", func() {
 			if err := client.CloseWrite(); err != nil {
 				t.Errorf("CloseWrite: %v", err)
 			}
@@ -294,11 +295,11 @@ func TestStreamDeadline(t *testing.T) {
 				results <- err
 			}()
 		}
-		eventually(t, "Read doesn't sleep", server.Conn().Asleep)
+		wait.Until(t, "Read doesn't sleep", server.Conn().Asleep)
 		if err := server.SetDeadline(time.Now().Add(time.Millisecond)); err != nil { // sooner
 			t.Fatal(err)
 		}
-		within(t, "Read after its deadline", func() {
+		wait.Return(t, "Read after its deadline", func() {
 			for range cap(results) {
 				checkTimeout(t, "Read", <-results)
 			}
@@ -321,7 +322,7 @@ func TestStreamDeadline(t *testing.T) {
 				t.Errorf("Read: %d, %v", m, err)
 			}
 		})
-		eventually(t, "Write and Read don't wait", func() bool { return client.Conn().Waiting() == 1 && client.Conn().Asleep() })
+		wait.Until(t, "Write and Read don't wait", func() bool { return client.Conn().Waiting() == 1 && client.Conn().Asleep() })
 		for i := range 1000 { // now sooner, now later, and never reached
 			d := time.Duration(1+i%3) * time.Hour
 			if err := client.SetDeadline(time.Now().Add(d)); err != nil {
@@ -337,7 +338,7 @@ func TestStreamDeadline(t *testing.T) {
 		if _, err := server.Write([]byte{1}); err != nil {
 			t.Fatal(err)
 		}
-		within(t, "Write and Read", wg.Wait)
+		wait.Return(t, "Write and Read", wg.Wait)
 	})
 	t.Run("write", func(t *testing.T) {
 		server, client := streamPair(t, nil)
@@ -392,8 +393,8 @@ func TestStreamClose(t *testing.T) {
 			results <- err
 		}()
 	}
-	eventually(t, "Write and Read don't wait", func() bool { return client.Conn().Waiting() == 1 && client.Conn().Asleep() })
-	within(t, "Close", func() {
+	wait.Until(t, "Write and Read don't wait", func() bool { return client.Conn().Waiting() == 1 && client.Conn().Asleep() })
+	wait.Return(t, "Close", func() {
 		for range 2 {
 			if err := client.Close(); err != nil {
 				t.Errorf("Close: %v", err)
@@ -453,9 +454,9 @@ func TestStreamKill(t *testing.T) {
 			_, err := s.Read(make([]byte, 1))
 			result <- err
 		}()
-		eventually(t, "Read doesn't sleep", s.Conn().Asleep)
+		wait.Until(t, "Read doesn't sleep", s.Conn().Asleep)
 		kill(cmd)
-		within(t, "Read after the peer was killed", func() {
+		wait.Return(t, "Read after the peer was killed", func() {
 			if err := <-result; err != io.EOF {
 				t.Errorf("Read: %v, want %v", err, io.EOF)
 			}
@@ -469,9 +470,9 @@ func TestStreamKill(t *testing.T) {
 			_, err := s.Write([]byte("x"))
 			result <- err
 		}()
-		eventually(t, "Write doesn't wait", func() bool { return s.Conn().Waiting() == 1 })
+		wait.Until(t, "Write doesn't wait", func() bool { return s.Conn().Waiting() == 1 })
 		kill(cmd)
-		within(t, "Write after the peer was killed", func() {
+		wait.Return(t, "Write after the peer was killed", func() {
 			checkIs(t, "Write", <-result, syscall.EPIPE)
 		})
 		checkFirst(t, s)
@@ -493,7 +494,7 @@ func TestStreamKill(t *testing.T) {
 			got += n
 		}
 		kill(cmd)
-		within(t, "reading after the peer was killed", func() {
+		wait.Return(t, "reading after the peer was killed", func() {
 			for {
 				n, err := s.Read(buf)
 				if err == io.EOF {
@@ -603,7 +604,7 @@ func TestStreamHostile(t *testing.T) {
 		})
 		wg.Go(func() { _, _ = io.Copy(io.Discard, hostile) })
 		scribble(hostile.Conn(), seed)
-		within(t, "ending a stream with a hostile peer", func() {
+		wait.Return(t, "ending a stream with a hostile peer", func() {
 			_ = hostile.Close()
 			wg.Wait()
 		})
@@ -643,7 +644,7 @@ func TestStreamLeaks(t *testing.T) {
 		wg.Go(func() { _, _ = io.Copy(io.Discard, server) })
 		wg.Go(func() { _ = client.Close() })
 		wg.Go(func() { _ = server.Close() })
-		within(t, "closing", wg.Wait)
+		wait.Return(t, "closing", wg.Wait)
 	}
 	if n := mappings(t); n != before {
 		t.Errorf("%d windows are mapped, before there were %d", n, before)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"hotline/internal/wait"
 	"hotline/shm"
 )
 
@@ -68,9 +69,9 @@ func randomRun(t *testing.T, a, b *shm.Stream, seed uint64, relayed bool) {
 			_ = a.Close()
 		})
 	}
-	within(t, "a random run", movers.Wait)
+	wait.Return(t, "a random run", movers.Wait)
 	close(stop)
-	within(t, "the others", others.Wait)
+	wait.Return(t, "the others", others.Wait)
 	_, _ = a.Close(), b.Close()
 }
 

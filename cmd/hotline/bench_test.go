@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"hotline"
+	"hotline/internal/wait"
 )
 
 func TestBench(t *testing.T) {
@@ -115,7 +116,7 @@ func TestBenchInterrupted(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "calls", func() bool { return h.n.Load() > 20 })
+	wait.Until(t, "calls", func() bool { return h.n.Load() > 20 })
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Error(err)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"hotline"
 	"hotline/cmd/hotline/testdata/lab"
+	"hotline/internal/wait"
 	"hotline/registry"
 )
 
@@ -127,7 +128,7 @@ func waitReady(t *testing.T, dir, name string, ended chan error) registry.Instan
 		t.Fatal(err)
 	}
 	var found []registry.Instance
-	waitFor(t, name+" to be ready", func() bool {
+	wait.Until(t, name+" to be ready", func() bool {
 		if len(ended) > 0 {
 			t.Fatalf("the service %s ended before it was ready", name)
 		}
@@ -135,15 +136,6 @@ func waitReady(t *testing.T, dir, name string, ended chan error) registry.Instan
 		return err == nil && len(found) > 0 && found[0].State == registry.Ready
 	})
 	return found[0]
-}
-
-func waitFor(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
 }
 
 // outcome is what a run of the command ended with.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"hotline/internal/link"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 )
 
@@ -65,19 +66,19 @@ func TestOneReaderForABatch(t *testing.T) {
 			for range c.waiting {
 				others = append(others, start(t.Context(), p.client, 2, nil))
 			}
-			eventually(t, "the others asleep", func() bool { n, _ := p.client.Parked(); return n == c.waiting })
-			eventually(t, "all handlers entered", func() bool { return p.server.Running() == c.waiting+1 })
+			wait.Until(t, "the others asleep", func() bool { n, _ := p.client.Parked(); return n == c.waiting })
+			wait.Until(t, "all handlers entered", func() bool { return p.server.Running() == c.waiting+1 })
 			left, first, last := c.waiting, own, rest
 			if !c.own {
 				left, first, last = 1, rest, own
 			}
 			first.open()
-			eventually(t, "the first replies sent", func() bool { return p.server.Running() == left })
+			wait.Until(t, "the first replies sent", func() bool { return p.server.Running() == left })
 			last.open()
-			eventually(t, "all replies sent", func() bool { return p.server.Running() == 0 })
+			wait.Until(t, "all replies sent", func() bool { return p.server.Running() == 0 })
 			conn.release.open()
 			for _, o := range append(others, lead) {
-				if o := receive(t, "a call", o); o.err != nil {
+				if o := wait.Receive(t, "a call", o); o.err != nil {
 					t.Error(o.err)
 				}
 			}
@@ -113,7 +114,7 @@ func TestBatchesUnderFire(t *testing.T) {
 			}()
 		}
 		for range callers {
-			if err := receive(t, "a caller", done); err != nil {
+			if err := wait.Receive(t, "a caller", done); err != nil {
 				t.Error(err)
 			}
 		}

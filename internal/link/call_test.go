@@ -19,6 +19,7 @@ import (
 
 	"hotline/internal/link"
 	"hotline/internal/transporttest"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 )
 
@@ -201,10 +202,10 @@ func TestRepliesInAnyOrder(t *testing.T) {
 	for i := range calls {
 		calls[i] = start(t.Context(), p.client, 0, []byte{byte(i)})
 	}
-	eventually(t, "every call in its handler", func() bool { return entered.Load() == n })
+	wait.Until(t, "every call in its handler", func() bool { return entered.Load() == n })
 	for _, i := range rand.Perm(n) {
 		gates[i].open()
-		if o := receive(t, "a reply", calls[i]); o.err != nil || len(o.body) != 1 || o.body[0] != byte(i) {
+		if o := wait.Receive(t, "a reply", calls[i]); o.err != nil || len(o.body) != 1 || o.body[0] != byte(i) {
 			t.Fatalf("call %d: %v, %v", i, o.body, o.err)
 		}
 	}
@@ -247,7 +248,7 @@ func TestManyCallers(t *testing.T) {
 			if slots, free := p.client.Free(); slots != free || slots > limit {
 				t.Errorf("%d slots, %d of them free, the limit is %d", slots, free, limit)
 			}
-			eventually(t, "nothing running", func() bool { return p.server.Running() == 0 })
+			wait.Until(t, "nothing running", func() bool { return p.server.Running() == 0 })
 			if running, zombies, unsent, active := p.server.Counts(); running|zombies|unsent|int64(active) != 0 {
 				t.Errorf("the server still counts %d, %d, %d, %d", running, zombies, unsent, active)
 			}
@@ -310,10 +311,10 @@ func TestHandlerWaitsForAnotherCall(t *testing.T) {
 			return nil
 		})
 		first := start(t.Context(), p.client, 0, nil)
-		if o := receive(t, "the second call", start(t.Context(), p.client, 1, nil)); o.err != nil {
+		if o := wait.Receive(t, "the second call", start(t.Context(), p.client, 1, nil)); o.err != nil {
 			t.Fatal(o.err)
 		}
-		if o := receive(t, "the first call", first); o.err != nil {
+		if o := wait.Receive(t, "the first call", first); o.err != nil {
 			t.Fatal(o.err)
 		}
 	}
@@ -339,11 +340,11 @@ func TestSlowHandlersDoNotBlockQuickOnes(t *testing.T) {
 	}
 	g.open()
 	for i, c := range slow {
-		if o := receive(t, "a slow call", c); o.err != nil || o.body[0] != byte(i) {
+		if o := wait.Receive(t, "a slow call", c); o.err != nil || o.body[0] != byte(i) {
 			t.Fatal(o)
 		}
 	}
-	eventually(t, "one worker", func() bool { return p.server.Workers() == 1 })
+	wait.Until(t, "one worker", func() bool { return p.server.Workers() == 1 })
 }
 
 func TestErrorsOfHandlers(t *testing.T) {
@@ -431,16 +432,16 @@ func TestGoexitOfHandler(t *testing.T) {
 		return nil
 	})
 	for i := range 3 {
-		o := receive(t, "the call whose handler left", start(t.Context(), p.client, 1, nil))
+		o := wait.Receive(t, "the call whose handler left", start(t.Context(), p.client, 1, nil))
 		var e *wire.Error
 		if !errors.As(o.err, &e) || e.Code != wire.CodePanic {
 			t.Fatalf("round %d: got %v", i, o.err)
 		}
-		if o := receive(t, "a call afterwards", start(t.Context(), p.client, 0, []byte("alive"))); o.err != nil {
+		if o := wait.Receive(t, "a call afterwards", start(t.Context(), p.client, 0, []byte("alive"))); o.err != nil {
 			t.Fatal(o.err)
 		}
 	}
-	eventually(t, "nothing running", func() bool { return p.server.Running() == 0 })
+	wait.Until(t, "nothing running", func() bool { return p.server.Running() == 0 })
 }
 
 func TestPing(t *testing.T) {

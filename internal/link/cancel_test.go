@@ -11,6 +11,7 @@ import (
 
 	"hotline/internal/link"
 	"hotline/internal/transporttest"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 )
 
@@ -42,7 +43,7 @@ func rawClient(t *testing.T, h handler, o *link.Options, pipe *transporttest.Pip
 	}
 	t.Cleanup(func() {
 		server.Close()
-		waitFor(t, "the server's handlers", server.Wait)
+		wait.Return(t, "the server's handlers", server.Wait)
 	})
 	return server, raw
 }
@@ -145,10 +146,10 @@ func TestEndInEveryPhase(t *testing.T) {
 					phase.sends(t, raw)
 				}
 				if end.name == "cancel" && phase.name != "before" {
-					eventually(t, "the call under way", func() bool { return phase.hangs(l) })
+					wait.Until(t, "the call under way", func() bool { return phase.hangs(l) })
 				}
 				stop()
-				err := receive(t, "the end of the call", done)
+				err := wait.Receive(t, "the end of the call", done)
 				if !errors.Is(err, want) {
 					t.Fatalf("got %v", err)
 				}
@@ -165,7 +166,7 @@ func TestEndInEveryPhase(t *testing.T) {
 						}
 					}
 				}()
-				eventually(t, "nothing kept", func() bool { return l.InFlight() == before && l.Waiting() == 0 })
+				wait.Until(t, "nothing kept", func() bool { return l.InFlight() == before && l.Waiting() == 0 })
 				if err := l.Err(); err != nil {
 					t.Errorf("the link ended: %v", err)
 				}
@@ -183,14 +184,14 @@ func TestEndBehindHalfAFrame(t *testing.T) {
 			h, _ := readFrame(t, raw)
 			reply := frame(wire.Header{Kind: wire.KindReply, ID: h.ID}, make([]byte, 20))
 			raw.Write(append(reply, reply[:half]...)) // the second is too late, and not whole
-			if o := receive(t, "the first call", first); o.err != nil {
+			if o := wait.Receive(t, "the first call", first); o.err != nil {
 				t.Fatal(o.err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			second := start(ctx, l, 0, nil)
 			readFrame(t, raw)
 			cancel()
-			if o := receive(t, "the cancelled call", second); !errors.Is(o.err, context.Canceled) {
+			if o := wait.Receive(t, "the cancelled call", second); !errors.Is(o.err, context.Canceled) {
 				t.Fatal(o.err)
 			}
 			l.Close()
@@ -205,9 +206,9 @@ func occupy(t *testing.T, l *link.Client) {
 	c := start(ctx, l, 0, nil)
 	t.Cleanup(func() {
 		cancel()
-		receive(t, "the end of the call that holds a slot", c)
+		wait.Receive(t, "the end of the call that holds a slot", c)
 	})
-	eventually(t, "a call in flight", func() bool { _, reading := l.Parked(); return l.InFlight() == 1 && reading })
+	wait.Until(t, "a call in flight", func() bool { _, reading := l.Parked(); return l.InFlight() == 1 && reading })
 }
 
 // After a call was cancelled in the middle of its reply, the rest is dropped and later calls in its slot get their own.
@@ -218,9 +219,9 @@ func TestLateRepliesAreDropped(t *testing.T) {
 	h, _ := readFrame(t, raw)
 	reply := frame(wire.Header{Kind: wire.KindReply, ID: h.ID, Flags: wire.FlagMore, Total: 2000}, bytes.Repeat([]byte{1}, 1000))
 	raw.Write(reply[:700])
-	eventually(t, "a reader", func() bool { _, reading := l.Parked(); return reading })
+	wait.Until(t, "a reader", func() bool { _, reading := l.Parked(); return reading })
 	cancel()
-	if o := receive(t, "the first call", first); !errors.Is(o.err, context.Canceled) {
+	if o := wait.Receive(t, "the first call", first); !errors.Is(o.err, context.Canceled) {
 		t.Fatal(o.err)
 	}
 	if c, _ := readFrame(t, raw); c.Kind != wire.KindCancel || c.ID != h.ID || wire.Code(c.Method) != wire.CodeCanceled {
@@ -237,13 +238,13 @@ func TestLateRepliesAreDropped(t *testing.T) {
 	raw.Write(frame(wire.Header{Kind: wire.KindError, ID: h.ID, Method: 16}, wire.AppendError(nil, &wire.Error{Message: "late"})))
 	raw.Write(frame(wire.Header{Kind: wire.KindReply, ID: k.ID}, []byte("yours")))
 	raw.Write(frame(wire.Header{Kind: wire.KindReply, ID: k.ID}, []byte("once more")))
-	if o := receive(t, "the second call", second); o.err != nil || string(o.body) != "yours" {
+	if o := wait.Receive(t, "the second call", second); o.err != nil || string(o.body) != "yours" {
 		t.Fatalf("%q, %v", o.body, o.err)
 	}
 	third := start(t.Context(), l, 0, nil)
 	k, _ = readFrame(t, raw)
 	raw.Write(frame(wire.Header{Kind: wire.KindReply, ID: k.ID}, []byte("third")))
-	if o := receive(t, "the third call", third); o.err != nil || string(o.body) != "third" {
+	if o := wait.Receive(t, "the third call", third); o.err != nil || string(o.body) != "third" {
 		t.Fatalf("%q, %v", o.body, o.err)
 	}
 }
@@ -265,14 +266,14 @@ func TestCancelReachesHandler(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		c := start(ctx, p.client, 1, nil)
 		if i%2 == 0 {
-			eventually(t, "the call under way", func() bool { return p.client.InFlight() > 0 })
+			wait.Until(t, "the call under way", func() bool { return p.client.InFlight() > 0 })
 		}
 		cancel()
-		if o := receive(t, "the call", c); !errors.Is(o.err, context.Canceled) {
+		if o := wait.Receive(t, "the call", c); !errors.Is(o.err, context.Canceled) {
 			t.Fatal(o.err)
 		}
 	}
-	eventually(t, "every handler back", func() bool { return p.server.Running() == 0 && entered.Load() == left.Load() })
+	wait.Until(t, "every handler back", func() bool { return p.server.Running() == 0 && entered.Load() == left.Load() })
 }
 
 // A cancel that comes right behind its call finds it, whoever has begun to read by then.
@@ -285,7 +286,7 @@ func TestCancelRightBehindItsCall(t *testing.T) {
 		both := frame(wire.Header{Kind: wire.KindCall, ID: id, Flags: wire.FlagCancellable}, nil)
 		raw.Write(append(both, frame(wire.Header{Kind: wire.KindCancel, ID: id}, nil)...))
 		if id%100 == 0 {
-			eventually(t, "every handler back", func() bool { return server.Running() == 0 })
+			wait.Until(t, "every handler back", func() bool { return server.Running() == 0 })
 		}
 	}
 }
@@ -322,7 +323,7 @@ func TestDeadlineReachesHandler(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "every handler back", func() bool { return p.server.Running() == 0 })
+	wait.Until(t, "every handler back", func() bool { return p.server.Running() == 0 })
 	if err := wrong.Load(); err != nil {
 		t.Error(err)
 	}
@@ -340,7 +341,7 @@ func TestDeadlineTravels(t *testing.T) {
 		}()
 		h, _ := readFrame(t, raw)
 		raw.Write(frame(wire.Header{Kind: wire.KindReply, ID: h.ID}, nil))
-		if err := receive(t, "a reply", done); err != nil {
+		if err := wait.Receive(t, "a reply", done); err != nil {
 			t.Fatal(err)
 		}
 		return time.Duration(h.Timeout)
@@ -374,7 +375,7 @@ func TestDeadlineTravels(t *testing.T) {
 	time.Sleep(50 * time.Millisecond)
 	second := time.Now()
 	far.Write(frame(wire.Header{Kind: wire.KindCall, ID: 7, Flags: wire.FlagPiece, Total: 2, Timeout: uint64(time.Hour)}, []byte{1}))
-	if at := receive(t, "the call", deadline); at.Before(began.Add(time.Hour)) || at.After(second.Add(time.Hour)) {
+	if at := wait.Receive(t, "the call", deadline); at.Before(began.Add(time.Hour)) || at.After(second.Add(time.Hour)) {
 		t.Errorf("the deadline is %v after the first piece", at.Sub(began))
 	}
 }
@@ -426,7 +427,7 @@ func TestDerivedContexts(t *testing.T) {
 				_, err := p.client.Call(ctx, &link.Request{Timeout: timeout})
 				done <- err
 			}()
-			own := receive(t, "the handler", entered)
+			own := wait.Receive(t, "the handler", entered)
 			switch how {
 			case "cancel":
 				cancel()
@@ -435,17 +436,17 @@ func TestDerivedContexts(t *testing.T) {
 			}
 			got := map[string]bool{}
 			for range 4 {
-				got[receive(t, "a context's end", ended)] = true
+				got[wait.Receive(t, "a context's end", ended)] = true
 			}
 			for _, want := range []string{"own true true", "child true true", "grandchild true true", "after true true"} {
 				if !got[want] {
 					t.Errorf("%q is missing in %v", want, got)
 				}
 			}
-			receive(t, "the call", done)
+			wait.Receive(t, "the call", done)
 			late := make(chan struct{})
 			context.AfterFunc(own, func() { close(late) })
-			receive(t, "AfterFunc of a context that has ended", late)
+			wait.Receive(t, "AfterFunc of a context that has ended", late)
 			want := context.Canceled
 			if how == "deadline" {
 				want = context.DeadlineExceeded
@@ -467,12 +468,12 @@ func TestPlainContextEndsWithLink(t *testing.T) {
 		return nil
 	})
 	done := start(context.Background(), p.client, 0, nil)
-	receive(t, "the handler", entered)
+	wait.Receive(t, "the handler", entered)
 	p.client.Close()
-	if err := receive(t, "the context's end", left); err != context.Canceled {
+	if err := wait.Receive(t, "the context's end", left); err != context.Canceled {
 		t.Error(err)
 	}
-	if o := receive(t, "the call", done); !errors.Is(o.err, link.ErrMaybeExecuted) || !errors.Is(o.err, link.ErrClosed) {
+	if o := wait.Receive(t, "the call", done); !errors.Is(o.err, link.ErrMaybeExecuted) || !errors.Is(o.err, link.ErrClosed) {
 		t.Error(o.err)
 	}
 }
@@ -490,10 +491,10 @@ func TestCancelComesBeforeTheNextCall(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		c := start(ctx, p.client, 1, nil)
 		if i%3 != 0 {
-			eventually(t, "the call under way", func() bool { return p.client.InFlight() > 0 })
+			wait.Until(t, "the call under way", func() bool { return p.client.InFlight() > 0 })
 		}
 		cancel()
-		if o := receive(t, "the call", c); !errors.Is(o.err, context.Canceled) {
+		if o := wait.Receive(t, "the call", c); !errors.Is(o.err, context.Canceled) {
 			t.Fatal(o.err)
 		}
 		if _, err := call(t.Context(), p.client, 0, nil); err != nil {
@@ -551,7 +552,7 @@ func TestCancelEndsALongReply(t *testing.T) {
 			t.Fatal("the reply to a cancelled call went on to its end")
 		}
 	}
-	eventually(t, "nothing running", func() bool { return server.Running() == 0 })
+	wait.Until(t, "nothing running", func() bool { return server.Running() == 0 })
 	if running, zombies, unsent, active := server.Counts(); running|zombies|unsent|int64(active) != 0 {
 		t.Errorf("the server still counts %d, %d, %d, %d", running, zombies, unsent, active)
 	}
@@ -595,7 +596,7 @@ func TestCancelEndsALongRequest(t *testing.T) {
 			}
 		})
 		c := start(ctx, p.client, 1, make([]byte, 16<<20))
-		if o := receive(t, "the call", c); !errors.Is(o.err, context.Canceled) || !errors.Is(o.err, link.ErrNotExecuted) {
+		if o := wait.Receive(t, "the call", c); !errors.Is(o.err, context.Canceled) || !errors.Is(o.err, link.ErrNotExecuted) {
 			t.Fatalf("roomy %v: %v", roomy, o.err)
 		}
 		if pieces > 20 {
@@ -604,7 +605,7 @@ func TestCancelEndsALongRequest(t *testing.T) {
 		if _, err := call(t.Context(), p.client, 0, nil); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "nothing running", func() bool { return p.server.Running() == 0 })
+		wait.Until(t, "nothing running", func() bool { return p.server.Running() == 0 })
 		if running, zombies, unsent, active := p.server.Counts(); running|zombies|unsent|int64(active) != 0 {
 			t.Errorf("the server still counts %d, %d, %d, %d", running, zombies, unsent, active)
 		}

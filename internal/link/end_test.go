@@ -12,6 +12,7 @@ import (
 
 	"hotline/internal/link"
 	"hotline/internal/transporttest"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 )
 
@@ -38,38 +39,38 @@ func TestEndOfLink(t *testing.T) {
 				readFrame(t, raw)
 			}
 			unsent = append(unsent, start(context.Background(), l, 0, make([]byte, 64<<10))) // can't be sent whole
-			eventually(t, "four calls in flight", func() bool { return l.InFlight() == 4 })
+			wait.Until(t, "four calls in flight", func() bool { return l.InFlight() == 4 })
 			for range 3 {
 				unsent = append(unsent, start(context.Background(), l, 0, nil)) // wait for a slot
 			}
-			eventually(t, "three callers that wait", func() bool { return l.Waiting() == 3 })
+			wait.Until(t, "three callers that wait", func() bool { return l.Waiting() == 3 })
 			if h, _ := readFrame(t, raw); h.Flags != wire.FlagMore {
 				t.Fatalf("%+v", h)
 			}
 			end(l, raw)
 			for _, c := range sent {
-				if o := receive(t, "a call that was sent", c); !errors.Is(o.err, link.ErrMaybeExecuted) || errors.Is(o.err, link.ErrNotExecuted) {
+				if o := wait.Receive(t, "a call that was sent", c); !errors.Is(o.err, link.ErrMaybeExecuted) || errors.Is(o.err, link.ErrNotExecuted) {
 					t.Errorf("sent: %v", o.err)
 				} else if errors.Is(o.err, link.ErrClosed) != (name == "by this side") {
 					t.Errorf("sent: wrong cause: %v", o.err)
 				}
 			}
 			for _, c := range unsent {
-				if o := receive(t, "a call that was not sent", c); !errors.Is(o.err, link.ErrNotExecuted) || errors.Is(o.err, link.ErrMaybeExecuted) {
+				if o := wait.Receive(t, "a call that was not sent", c); !errors.Is(o.err, link.ErrNotExecuted) || errors.Is(o.err, link.ErrMaybeExecuted) {
 					t.Errorf("not sent: %v", o.err)
 				} else if errors.Is(o.err, link.ErrClosed) != (name == "by this side") {
 					t.Errorf("not sent: wrong cause: %v", o.err)
 				}
 			}
-			receive(t, "the link's end", l.Ended())
-			if o := receive(t, "a call afterwards", start(t.Context(), l, 0, nil)); !errors.Is(o.err, link.ErrNotExecuted) {
+			wait.Receive(t, "the link's end", l.Ended())
+			if o := wait.Receive(t, "a call afterwards", start(t.Context(), l, 0, nil)); !errors.Is(o.err, link.ErrNotExecuted) {
 				t.Errorf("afterwards: %v", o.err)
 			}
 			var wrong *wire.ProtocolError
 			if errors.As(l.Err(), &wrong) != (name == "by garbage") {
 				t.Errorf("cause: %v", l.Err())
 			}
-			waitFor(t, "Close", func() { l.Close(); l.Close() })
+			wait.Return(t, "Close", func() { l.Close(); l.Close() })
 			if slots, free := l.Free(); slots != free {
 				t.Errorf("%d slots, %d of them free", slots, free)
 			}
@@ -103,10 +104,10 @@ func TestCloseUnderFire(t *testing.T) {
 			}()
 		}
 		for range 4 {
-			receive(t, "Close", done)
+			wait.Receive(t, "Close", done)
 		}
 		for _, c := range calls {
-			if o := receive(t, "a call", c); o.err != nil && errors.Is(o.err, link.ErrMaybeExecuted) == errors.Is(o.err, link.ErrNotExecuted) {
+			if o := wait.Receive(t, "a call", c); o.err != nil && errors.Is(o.err, link.ErrMaybeExecuted) == errors.Is(o.err, link.ErrNotExecuted) {
 				t.Errorf("an outcome that says neither or both: %v", o.err)
 			}
 		}
@@ -144,8 +145,8 @@ func TestEndOfServer(t *testing.T) {
 			raw.Write(frame(wire.Header{Kind: wire.KindCall, ID: 1}, []byte("half"))[:wire.HeaderSize+2])
 			raw.Close()
 		}
-		receive(t, how, server.Ended())
-		waitFor(t, "Wait", server.Wait)
+		wait.Receive(t, how, server.Ended())
+		wait.Return(t, "Wait", server.Wait)
 		server.Close()
 		if told.Load() != 1 {
 			t.Errorf("%s: told %d times", how, told.Load())
@@ -179,16 +180,16 @@ func TestShutdown(t *testing.T) {
 	for range 4 {
 		calls = append(calls, start(t.Context(), p.client, 0, nil))
 	}
-	eventually(t, "handlers", func() bool { return entered.Load() == 4 })
+	wait.Until(t, "handlers", func() bool { return entered.Load() == 4 })
 	for range 3 {
 		queued = append(queued, start(t.Context(), p.client, 0, nil))
 	}
-	eventually(t, "callers that wait", func() bool { return p.client.Waiting() == 3 })
+	wait.Until(t, "callers that wait", func() bool { return p.client.Waiting() == 3 })
 	down := make(chan error, 1)
 	go func() { down <- p.server.Shutdown(t.Context()) }()
-	eventually(t, "a goaway", p.client.Draining)
+	wait.Until(t, "a goaway", p.client.Draining)
 	for _, c := range queued {
-		if o := receive(t, "a caller without a slot", c); !errors.Is(o.err, link.ErrDraining) || !errors.Is(o.err, link.ErrNotExecuted) {
+		if o := wait.Receive(t, "a caller without a slot", c); !errors.Is(o.err, link.ErrDraining) || !errors.Is(o.err, link.ErrNotExecuted) {
 			t.Errorf("queued: %v", o.err)
 		}
 	}
@@ -202,14 +203,14 @@ func TestShutdown(t *testing.T) {
 	}
 	g.open()
 	for _, c := range calls {
-		if o := receive(t, "a call in flight", c); o.err != nil {
+		if o := wait.Receive(t, "a call in flight", c); o.err != nil {
 			t.Errorf("in flight: %v", o.err)
 		}
 	}
-	if err := receive(t, "Shutdown", down); err != nil {
+	if err := wait.Receive(t, "Shutdown", down); err != nil {
 		t.Error(err)
 	}
-	receive(t, "the link's end", p.client.Ended())
+	wait.Receive(t, "the link's end", p.client.Ended())
 	if entered.Load() != 4 {
 		t.Errorf("%d calls were executed", entered.Load())
 	}
@@ -242,12 +243,12 @@ func TestShutdownUnderFire(t *testing.T) {
 				}
 			}()
 		}
-		eventually(t, "calls", func() bool { return entered.Load() > 100 })
+		wait.Until(t, "calls", func() bool { return entered.Load() > 100 })
 		if err := p.server.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		for range callers {
-			if err := receive(t, "a caller", done); err != nil {
+			if err := wait.Receive(t, "a caller", done); err != nil {
 				t.Errorf("the outcome is not known: %v", err)
 			}
 		}
@@ -271,18 +272,18 @@ func TestShutdownGivesUp(t *testing.T) {
 		}, nil, &transporttest.PipeOptions{MaxFrame: 4 << 10, Capacity: 4<<10 + wire.HeaderSize})
 		if full {
 			raw.Write(frame(wire.Header{Kind: wire.KindCall, ID: 2}, nil)) // its reply fills the pipe
-			eventually(t, "a reply", func() bool { return server.Running() == 0 })
+			wait.Until(t, "a reply", func() bool { return server.Running() == 0 })
 		}
 		raw.Write(frame(wire.Header{Kind: wire.KindCall, ID: 1, Method: 1}, nil))
-		receive(t, "the handler", entered)
+		wait.Receive(t, "the handler", entered)
 		ctx, cancel := context.WithCancel(t.Context())
 		down := make(chan error, 1)
 		go func() { down <- server.Shutdown(ctx) }()
 		cancel()
-		if err := receive(t, "Shutdown", down); !errors.Is(err, context.Canceled) {
+		if err := wait.Receive(t, "Shutdown", down); !errors.Is(err, context.Canceled) {
 			t.Errorf("full %v: %v", full, err)
 		}
-		receive(t, "the link's end", server.Ended())
+		wait.Receive(t, "the link's end", server.Ended())
 		g.open()
 	}
 }
@@ -291,7 +292,7 @@ func TestShutdownGivesUp(t *testing.T) {
 func TestShutdownWaitsForPieces(t *testing.T) {
 	server, raw := rawClient(t, echo, nil, nil)
 	raw.Write(frame(wire.Header{Kind: wire.KindCall, ID: 1, Flags: wire.FlagMore, Total: 4}, []byte("ab")))
-	eventually(t, "half a call", func() bool { return server.Running() == 1 })
+	wait.Until(t, "half a call", func() bool { return server.Running() == 1 })
 	down := make(chan error, 1)
 	go func() { down <- server.Shutdown(t.Context()) }()
 	if h, _ := readFrame(t, raw); h.Kind != wire.KindGoaway {
@@ -308,7 +309,7 @@ func TestShutdownWaitsForPieces(t *testing.T) {
 	if h, _ := readFrame(t, raw); h.Kind != wire.KindBye {
 		t.Fatalf("%+v", h)
 	}
-	if err := receive(t, "Shutdown", down); err != nil {
+	if err := wait.Receive(t, "Shutdown", down); err != nil {
 		t.Error(err)
 	}
 	if _, _, err := tryFrame(raw); !errors.Is(err, io.EOF) {
@@ -341,7 +342,7 @@ func TestHandlersEndBeforeTheConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	raw.Write(frame(wire.Header{Kind: wire.KindCall, ID: 1}, nil))
-	receive(t, "the handler", entered)
-	waitFor(t, "Close", func() { server.Close() })
-	waitFor(t, "Wait", server.Wait)
+	wait.Receive(t, "the handler", entered)
+	wait.Return(t, "Close", func() { server.Close() })
+	wait.Return(t, "Wait", server.Wait)
 }

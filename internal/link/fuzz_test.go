@@ -10,6 +10,7 @@ import (
 
 	"hotline/internal/link"
 	"hotline/internal/transporttest"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 )
 
@@ -110,9 +111,9 @@ func FuzzServer(f *testing.F) {
 		}()
 		raw.Write(script(data))
 		raw.Close()
-		receive(t, "the end of the link", server.Ended())
-		waitFor(t, "the handlers", server.Wait)
-		if err := receive(t, "the end of the answers", answers); !errors.Is(err, io.EOF) {
+		wait.Receive(t, "the end of the link", server.Ended())
+		wait.Return(t, "the handlers", server.Wait)
+		if err := wait.Receive(t, "the end of the answers", answers); !errors.Is(err, io.EOF) {
 			t.Fatalf("the server sent what is no frame: %v", err)
 		}
 		if running, zombies, _, active := server.Counts(); zombies != 0 || active != 0 || running > 3 {
@@ -155,11 +156,11 @@ func FuzzClient(f *testing.F) {
 			raw.Close()
 		}
 		for range calls {
-			receive(t, "the end of a call", ended)
+			wait.Receive(t, "the end of a call", ended)
 		}
 		cancel()
 		raw.Close()
-		waitFor(t, "Close", func() { client.Close() })
+		wait.Return(t, "Close", func() { client.Close() })
 		if slots, free := client.Free(); slots != free {
 			t.Fatalf("%d of %d slots are free", free, slots)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"hotline/internal/link"
 	"hotline/internal/transporttest"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 )
 
@@ -89,7 +90,7 @@ func TestGarbageToServer(t *testing.T) {
 				return
 			}
 			raw.Close()
-			receive(t, "the end of the link", server.Ended())
+			wait.Receive(t, "the end of the link", server.Ended())
 			err := server.Err()
 			var wrong *wire.ProtocolError
 			if !strings.Contains(err.Error(), test.text) || !errors.As(err, &wrong) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -153,7 +154,7 @@ func TestGarbageToClient(t *testing.T) {
 			}
 			if test.text == "" {
 				raw.Write(frame(wire.Header{Kind: wire.KindReply, ID: own.ID}, []byte("mine")))
-				if o := receive(t, "the call", c); o.err != nil || string(o.body) != "mine" {
+				if o := wait.Receive(t, "the call", c); o.err != nil || string(o.body) != "mine" {
 					t.Fatalf("%q, %v", o.body, o.err)
 				}
 				if err := l.Err(); err != nil {
@@ -161,12 +162,12 @@ func TestGarbageToClient(t *testing.T) {
 				}
 				return
 			}
-			o := receive(t, "the call", c)
+			o := wait.Receive(t, "the call", c)
 			var wrong *wire.ProtocolError
 			if !errors.Is(o.err, link.ErrMaybeExecuted) || !errors.As(o.err, &wrong) || !strings.Contains(o.err.Error(), test.text) {
 				t.Errorf("the call: %v", o.err)
 			}
-			receive(t, "the end of the link", l.Ended())
+			wait.Receive(t, "the end of the link", l.Ended())
 			if err := l.Err(); !strings.Contains(err.Error(), test.text) {
 				t.Errorf("the link: %v", err)
 			}
@@ -182,7 +183,7 @@ func TestAnnouncedMemory(t *testing.T) {
 	for id := uint64(1); id <= calls; id++ {
 		raw.Write(frame(wire.Header{Kind: wire.KindCall, ID: id, Flags: wire.FlagMore, Total: link.DefaultMaxMessage}, []byte{1}))
 	}
-	eventually(t, "the calls", func() bool { return server.Running() == calls })
+	wait.Until(t, "the calls", func() bool { return server.Running() == calls })
 	if held := heap() - before; held > calls*(70<<10) {
 		t.Errorf("%d calls of one byte each hold %d bytes", calls, held)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"hotline/internal/link"
 	"hotline/internal/transporttest"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 )
 
@@ -60,7 +61,7 @@ func TestHandshake(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := receive(t, "the server's half", received); err != nil {
+		if err := wait.Receive(t, "the server's half", received); err != nil {
 			t.Fatal(err)
 		}
 		if d := cmp.Diff(want, got); d != "" {
@@ -98,7 +99,7 @@ func TestRefusal(t *testing.T) {
 	if !errors.As(err, &refused) || refused.Code != wire.CodeRefused || !strings.HasPrefix(refused.Message, "no echo here: ") {
 		t.Errorf("client: %v", err)
 	}
-	if err := receive(t, "the server's half", received); !errors.As(err, &refused) {
+	if err := wait.Receive(t, "the server's half", received); !errors.As(err, &refused) {
 		t.Errorf("server: %v", err)
 	}
 	closed(t, near)
@@ -163,7 +164,7 @@ func TestBadHello(t *testing.T) {
 				}
 			}
 			raw.Close()
-			if err := receive(t, "the server's half", received); err == nil || !strings.Contains(err.Error(), test.text) {
+			if err := wait.Receive(t, "the server's half", received); err == nil || !strings.Contains(err.Error(), test.text) {
 				t.Errorf("got %v", err)
 			}
 			closed(t, conn)
@@ -243,7 +244,7 @@ func TestGreetAndItsContext(t *testing.T) {
 		_, err := link.Greet(ctx, conn, hello)
 		switch {
 		case err == nil:
-			receive(t, "cancel", ctx.Done())
+			wait.Receive(t, "cancel", ctx.Done())
 			if err := ping(conn); err != nil {
 				t.Fatalf("a connection was returned that is closed: %v", err)
 			}

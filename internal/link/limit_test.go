@@ -10,6 +10,7 @@ import (
 
 	"hotline/internal/link"
 	"hotline/internal/transporttest"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 )
 
@@ -28,13 +29,13 @@ func TestInFlightLimitOfClient(t *testing.T) {
 	for range 4 * limit {
 		calls = append(calls, start(t.Context(), p.client, 0, nil))
 	}
-	eventually(t, "callers that wait", func() bool { return p.client.Waiting() == 3*limit && now.Load() == limit })
+	wait.Until(t, "callers that wait", func() bool { return p.client.Waiting() == 3*limit && now.Load() == limit })
 	if n := p.client.InFlight(); n != limit {
 		t.Errorf("%d calls in flight", n)
 	}
 	g.open()
 	for _, c := range calls {
-		if o := receive(t, "a call", c); o.err != nil {
+		if o := wait.Receive(t, "a call", c); o.err != nil {
 			t.Fatal(o.err)
 		}
 	}
@@ -65,11 +66,11 @@ func TestSlotsUnderFire(t *testing.T) {
 		}()
 	}
 	for range callers {
-		if err := receive(t, "a caller", done); err != nil {
+		if err := wait.Receive(t, "a caller", done); err != nil {
 			t.Error(err)
 		}
 	}
-	eventually(t, "every slot free", func() bool {
+	wait.Until(t, "every slot free", func() bool {
 		slots, free := p.client.Free()
 		return slots == free && slots <= 2 && p.client.Waiting() == 0
 	})
@@ -107,7 +108,7 @@ func TestInFlightLimitOfServer(t *testing.T) {
 	if h, b := readFrame(t, raw); h.ID != 5 || string(b) != "fits" {
 		t.Fatalf("%+v %q", h, b)
 	}
-	eventually(t, "nothing running", func() bool { return server.Running() == 0 })
+	wait.Until(t, "nothing running", func() bool { return server.Running() == 0 })
 }
 
 // A client that cancels without end keeps the server from running ever more handlers that do not look at their context.
@@ -138,14 +139,14 @@ func TestCancelledHandlersAreLimited(t *testing.T) {
 		raw.Write(frame(wire.Header{Kind: wire.KindCall, ID: id, Flags: wire.FlagCancellable}, nil))
 		raw.Write(frame(wire.Header{Kind: wire.KindCancel, ID: id}, nil))
 	}
-	if n := receive(t, "refusals", refused); n != 1000 {
+	if n := wait.Receive(t, "refusals", refused); n != 1000 {
 		t.Errorf("%d calls were refused", n)
 	}
 	if n := now.Load(); n > 4*limit {
 		t.Errorf("%d handlers run", n)
 	}
 	g.open()
-	eventually(t, "nothing running", func() bool { return server.Running() == 0 })
+	wait.Until(t, "nothing running", func() bool { return server.Running() == 0 })
 }
 
 // A client that takes no replies is not read from without end.
@@ -161,7 +162,7 @@ func TestClientThatTakesNoReplies(t *testing.T) {
 			raw.Write(frame(wire.Header{Kind: wire.KindCall, ID: id}, nil))
 		}
 	}()
-	eventually(t, "a server that has enough", func() bool { return server.Running() > 8*limit })
+	wait.Until(t, "a server that has enough", func() bool { return server.Running() > 8*limit })
 	for range 100 {
 		if n := server.Running(); n > 8*limit+2 {
 			t.Fatalf("%d calls are held", n)
@@ -176,7 +177,7 @@ func TestClientThatTakesNoReplies(t *testing.T) {
 		}
 		seen[h.ID] = true
 	}
-	eventually(t, "one worker", func() bool { return server.Workers() == 1 && server.Running() == 0 })
+	wait.Until(t, "one worker", func() bool { return server.Workers() == 1 && server.Running() == 0 })
 }
 
 func TestTooLarge(t *testing.T) {

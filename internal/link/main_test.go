@@ -17,6 +17,7 @@ import (
 
 	"hotline/internal/link"
 	"hotline/internal/transporttest"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 )
 
@@ -25,33 +26,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is how long a test waits for what must happen. It is no measure of anything: a test that passes never
 // waits as long.
 const patience = 120 * time.Second
-
-// eventually waits for a condition.
-func eventually(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	for began := time.Now(); !cond(); time.Sleep(100 * time.Microsecond) {
-		if time.Since(began) > patience {
-			t.Fatalf("%s: has not come after %v\n%s", what, patience, stacks())
-		}
-	}
-}
-
-// receive takes what must come from a channel.
-func receive[T any](t testing.TB, what string, c <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-c:
-		return v
-	case <-time.After(patience):
-		t.Fatalf("%s: has not come after %v\n%s", what, patience, stacks())
-		panic("not reached")
-	}
-}
-
-func stacks() []byte {
-	b := make([]byte, 1<<20)
-	return b[:runtime.Stack(b, true)]
-}
 
 // goid returns the number of the goroutine that runs, to see who does what.
 func goid() uint64 {
@@ -103,20 +77,9 @@ func newPair(t testing.TB, h handler, change ...func(*config)) *pair {
 	t.Cleanup(func() {
 		client.Close()
 		server.Close()
-		waitFor(t, "the server's handlers", server.Wait)
+		wait.Return(t, "the server's handlers", server.Wait)
 	})
 	return &pair{client, server}
-}
-
-// waitFor runs a function that must return.
-func waitFor(t testing.TB, what string, f func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	receive(t, what, done)
 }
 
 // inFlight sets the limit of both sides.

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"hotline/internal/link"
+	"hotline/internal/wait"
 )
 
 // lockedLog is a log that a test reads while it is written to.
@@ -53,7 +54,7 @@ func TestSend(t *testing.T) {
 			})
 		}
 		group.Wait()
-		eventually(t, "the end of all calls", func() bool { return p.client.InFlight() == 0 })
+		wait.Until(t, "the end of all calls", func() bool { return p.client.InFlight() == 0 })
 		if got := executed.Load(); got != callers*each {
 			t.Errorf("%d bytes: %d calls were executed, want %d", size, got, callers*each)
 		}
@@ -86,7 +87,7 @@ func TestSendAmongCalls(t *testing.T) {
 		})
 	}
 	group.Wait()
-	eventually(t, "the end of all calls", func() bool { return p.client.InFlight() == 0 })
+	wait.Until(t, "the end of all calls", func() bool { return p.client.InFlight() == 0 })
 	if got := executed.Load(); got != callers*each {
 		t.Errorf("%d calls were executed, want %d", got, callers*each)
 	}
@@ -112,7 +113,7 @@ func TestSendWaitsForASlot(t *testing.T) {
 	if err := p.client.Send(t.Context(), new(link.Request)); err != nil {
 		t.Errorf("Send with a slot: %v", err)
 	}
-	eventually(t, "the end of all calls", func() bool { return p.client.InFlight() == 0 })
+	wait.Until(t, "the end of all calls", func() bool { return p.client.InFlight() == 0 })
 }
 
 // TestSendFails: what the handler returned is in the log, and harms nobody.
@@ -128,7 +129,7 @@ func TestSendFails(t *testing.T) {
 	if err := p.client.Send(t.Context(), &link.Request{Method: 7}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the line in the log", func() bool { return strings.Contains(log.String(), "as asked") })
+	wait.Until(t, "the line in the log", func() bool { return strings.Contains(log.String(), "as asked") })
 	if got, err := call(t.Context(), p.client, 0, []byte("after it")); err != nil || string(got) != "after it" {
 		t.Errorf("a call after it: got %q, %v", got, err)
 	}
@@ -148,7 +149,7 @@ func TestSendAndClose(t *testing.T) {
 			p.client.Close()
 		} else {
 			p.server.Close()
-			receive(t, "the end of the link", p.client.Ended())
+			wait.Receive(t, "the end of the link", p.client.Ended())
 		}
 		if n := p.client.InFlight(); n != 0 {
 			t.Errorf("%d calls in flight on a link that has ended", n)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hotline/internal/link"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 )
 
@@ -35,7 +36,7 @@ func TestLoneCallerReadsItsOwnReply(t *testing.T) {
 		}
 	})
 	self, row := goid(), 0
-	eventually(t, "fifty calls in a row whose replies their caller read", func() bool {
+	wait.Until(t, "fifty calls in a row whose replies their caller read", func() bool {
 		if _, err := call(t.Context(), p.client, 0, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +51,7 @@ func TestLoneCallerReadsItsOwnReply(t *testing.T) {
 func leader(ctx context.Context, t *testing.T, p *pair, method uint16) <-chan outcome {
 	t.Helper()
 	c := start(ctx, p.client, method, nil)
-	eventually(t, "a caller that reads", func() bool {
+	wait.Until(t, "a caller that reads", func() bool {
 		if _, err := call(t.Context(), p.client, 0, nil); err != nil { // the watcher steps down for it
 			t.Fatal(err)
 		}
@@ -100,7 +101,7 @@ func TestRolePassedOn(t *testing.T) {
 				others = append(others, start(t.Context(), p.client, 2, nil))
 			}
 			if how != "timeout" {
-				eventually(t, "the others asleep", func() bool { n, _ := p.client.Parked(); return n == waiting })
+				wait.Until(t, "the others asleep", func() bool { n, _ := p.client.Parked(); return n == waiting })
 			}
 			switch how {
 			case "cancel":
@@ -109,7 +110,7 @@ func TestRolePassedOn(t *testing.T) {
 			default:
 				first.open()
 			}
-			o := receive(t, "the leader's call", lead)
+			o := wait.Receive(t, "the leader's call", lead)
 			ok := map[string]bool{"reply": o.err == nil, "error": isCode(o.err, wire.CodeApplication),
 				"cancel": errors.Is(o.err, context.Canceled), "timeout": isDeadline(o.err),
 				"too large": errors.Is(o.err, link.ErrTooLarge), "panic": isCode(o.err, wire.CodePanic)}
@@ -121,7 +122,7 @@ func TestRolePassedOn(t *testing.T) {
 			}
 			rest.open()
 			for _, c := range others {
-				if o := receive(t, "another call", c); o.err != nil {
+				if o := wait.Receive(t, "another call", c); o.err != nil {
 					t.Fatal(o.err)
 				}
 			}
@@ -172,11 +173,11 @@ func TestRoleUnderFire(t *testing.T) {
 		}()
 	}
 	for range callers {
-		if err := receive(t, "a caller", done); err != nil {
+		if err := wait.Receive(t, "a caller", done); err != nil {
 			t.Error(err)
 		}
 	}
-	eventually(t, "nothing running", func() bool { return p.server.Running() == 0 && p.client.InFlight() == 0 })
+	wait.Until(t, "nothing running", func() bool { return p.server.Running() == 0 && p.client.InFlight() == 0 })
 }
 
 // endless has a frame for others ready at any time.
@@ -208,13 +209,13 @@ func TestLeaderEndsAmongFramesOfOthers(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		c := start(ctx, p.client, 0, nil)
 		if i%2 == 0 {
-			eventually(t, "a reader", func() bool { _, reading := p.client.Parked(); return reading })
+			wait.Until(t, "a reader", func() bool { _, reading := p.client.Parked(); return reading })
 		}
 		cancel()
-		if o := receive(t, "a cancelled call", c); !errors.Is(o.err, context.Canceled) {
+		if o := wait.Receive(t, "a cancelled call", c); !errors.Is(o.err, context.Canceled) {
 			t.Fatal(o.err)
 		}
-		o := receive(t, "a late call", func() <-chan outcome {
+		o := wait.Receive(t, "a late call", func() <-chan outcome {
 			c := make(chan outcome, 1)
 			go func() {
 				_, err := p.client.Call(t.Context(), &link.Request{Timeout: time.Millisecond})
@@ -252,7 +253,7 @@ func TestIdleLinkSeesItsEnd(t *testing.T) {
 		}
 		cancel()
 		p.server.Close()
-		receive(t, "the end of the link after "+before, p.client.Ended())
+		wait.Receive(t, "the end of the link after "+before, p.client.Ended())
 		if p.client.Err() == nil {
 			t.Errorf("after %s: no cause", before)
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"hotline/internal/link"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 )
 
@@ -84,7 +85,7 @@ func TestStreamGarbageToServer(t *testing.T) {
 				}
 			}()
 			if test.text != "" {
-				receive(t, "the end of the link", server.Ended())
+				wait.Receive(t, "the end of the link", server.Ended())
 				var wrong *wire.ProtocolError
 				if err := server.Err(); !errors.As(err, &wrong) || !regexp.MustCompile(test.text).MatchString(err.Error()) {
 					t.Errorf("got %v", err)
@@ -99,7 +100,7 @@ func TestStreamGarbageToServer(t *testing.T) {
 			if err := server.Err(); err != nil {
 				t.Errorf("the link ended: %v", err)
 			}
-			eventually(t, "no stream left", func() bool { return server.Streams() == 0 })
+			wait.Until(t, "no stream left", func() bool { return server.Streams() == 0 })
 		})
 	}
 }
@@ -141,13 +142,13 @@ func TestStreamGarbageToClient(t *testing.T) {
 			h, _ := readFrame(t, raw)
 			go raw.Write(test.send(h.ID)) // it may wait until somebody reads
 			if test.text == "" {
-				eventually(t, "a producer that is stopped", func() bool { return errors.Is(s.Send([]byte("x")), link.ErrStopped) })
+				wait.Until(t, "a producer that is stopped", func() bool { return errors.Is(s.Send([]byte("x")), link.ErrStopped) })
 				if err := l.Err(); err != nil {
 					t.Errorf("the link ended: %v", err)
 				}
 				return
 			}
-			receive(t, "the end of the link", l.Ended()) // nobody but the watcher reads
+			wait.Receive(t, "the end of the link", l.Ended()) // nobody but the watcher reads
 			var wrong *wire.ProtocolError
 			if err := l.Err(); !errors.As(err, &wrong) || !strings.Contains(err.Error(), test.text) {
 				t.Errorf("got %v", err)
@@ -168,9 +169,9 @@ func TestLateItemsAreDropped(t *testing.T) {
 		_, err := s.Recv()
 		received <- err
 	}()
-	eventually(t, "a reader", func() bool { _, reading := l.Parked(); return reading })
+	wait.Until(t, "a reader", func() bool { _, reading := l.Parked(); return reading })
 	go s.Cancel()
-	if err := receive(t, "the consumer", received); !errors.Is(err, context.Canceled) {
+	if err := wait.Receive(t, "the consumer", received); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	if c, _ := readFrame(t, raw); c.Kind != wire.KindCancel || c.ID != h.ID {
@@ -180,7 +181,7 @@ func TestLateItemsAreDropped(t *testing.T) {
 	next := start(t.Context(), l, 0, nil)
 	k, _ := readFrame(t, raw)
 	raw.Write(append(late, frame(wire.Header{Kind: wire.KindReply, ID: k.ID}, []byte("yours"))...))
-	if o := receive(t, "the next call", next); o.err != nil || string(o.body) != "yours" {
+	if o := wait.Receive(t, "the next call", next); o.err != nil || string(o.body) != "yours" {
 		t.Errorf("%q, %v", o.body, o.err)
 	}
 }
@@ -210,9 +211,9 @@ func TestStreamMemoryIsBounded(t *testing.T) {
 				raw.Write(item(id, 1))
 			}
 		}
-		eventually(t, "every stream", func() bool { return server.Streams() == link.DefaultMaxInFlight })
+		wait.Until(t, "every stream", func() bool { return server.Streams() == link.DefaultMaxInFlight })
 		if method == methodIgnore {
-			eventually(t, "every handler", func() bool { return s.entered.Load() == link.DefaultMaxInFlight })
+			wait.Until(t, "every handler", func() bool { return s.entered.Load() == link.DefaultMaxInFlight })
 		}
 		if held := heap() - before; held > most {
 			t.Errorf("method %d: %d MiB are held, at most %d are allowed", method, held>>20, most>>20)
@@ -223,7 +224,7 @@ func TestStreamMemoryIsBounded(t *testing.T) {
 					break
 				}
 			}
-			receive(t, "the end of the link", server.Ended())
+			wait.Receive(t, "the end of the link", server.Ended())
 			if err := server.Err(); !strings.Contains(err.Error(), "4096 streams that were not ended") {
 				t.Errorf("the link ended by %v", err)
 			}
@@ -252,5 +253,5 @@ func TestClientThatTakesNoItems(t *testing.T) {
 		}
 		raw.Write(oneOf(wire.Header{Kind: wire.KindCancel, ID: id}))
 	}
-	eventually(t, "no stream left", func() bool { return server.Streams() == 0 && s.cancelled.Load() == 3 })
+	wait.Until(t, "no stream left", func() bool { return server.Streams() == 0 && s.cancelled.Load() == 3 })
 }

@@ -13,6 +13,7 @@ import (
 
 	"hotline/internal/link"
 	"hotline/internal/transporttest"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 )
 
@@ -154,7 +155,7 @@ func streamPair(t testing.TB, change ...func(*config)) (*pair, *streamer) {
 // wantNothingLeft waits until both sides have forgotten all calls and streams.
 func wantNothingLeft(t testing.TB, p *pair) {
 	t.Helper()
-	eventually(t, "nothing left", func() bool {
+	wait.Until(t, "nothing left", func() bool {
 		running, zombies, unsent, active := p.server.Counts()
 		slots, free := p.client.Free()
 		return running|zombies|unsent|int64(active) == 0 && slots == free && p.server.Streams() == 0
@@ -282,7 +283,7 @@ func TestStreamBothWays(t *testing.T) {
 		}()
 	}
 	for range 16 {
-		if err := receive(t, "a stream", done); err != nil {
+		if err := wait.Receive(t, "a stream", done); err != nil {
 			t.Error(err)
 		}
 	}
@@ -318,7 +319,7 @@ func TestStreamOfBytes(t *testing.T) {
 		sent <- err
 	}()
 	got, err := io.ReadAll(&s.Stream)
-	if e := receive(t, "the sender", sent); e != nil || err != nil || !bytes.Equal(got, data) {
+	if e := wait.Receive(t, "the sender", sent); e != nil || err != nil || !bytes.Equal(got, data) {
 		t.Errorf("%d bytes came back, %v, %v", len(got), err, e)
 	}
 	if _, err := finish(s); err != nil {
@@ -341,7 +342,7 @@ func TestStoppedConsumer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "a producer that is held up", func() bool {
+	wait.Until(t, "a producer that is held up", func() bool {
 		before := h.sent.Load()
 		for range 100 {
 			if _, err := call(t.Context(), p.client, methodAtOnce, nil); err != nil {
@@ -354,7 +355,7 @@ func TestStoppedConsumer(t *testing.T) {
 		t.Errorf("the producer is %d bytes ahead, at most %d are allowed", ahead, link.MostAhead)
 	}
 	s.Cancel()
-	eventually(t, "the producer's end", func() bool { return h.cancelled.Load() == 1 })
+	wait.Until(t, "the producer's end", func() bool { return h.cancelled.Load() == 1 })
 }
 
 // The same from the client: a handler that does not receive.
@@ -373,7 +374,7 @@ func TestStoppedHandler(t *testing.T) {
 			sent.Add(1000)
 		}
 	}()
-	eventually(t, "a producer that is held up", func() bool {
+	wait.Until(t, "a producer that is held up", func() bool {
 		before := sent.Load()
 		for range 100 {
 			if _, err := call(t.Context(), p.client, methodAtOnce, nil); err != nil {
@@ -386,13 +387,13 @@ func TestStoppedHandler(t *testing.T) {
 		t.Errorf("%d bytes were sent to a handler that receives none", n)
 	}
 	cancel()
-	if err := receive(t, "the producer", ended); !errors.Is(err, context.Canceled) {
+	if err := wait.Receive(t, "the producer", ended); !errors.Is(err, context.Canceled) {
 		t.Errorf("the producer got %v", err)
 	}
 	if _, err := finish(s); !errors.Is(err, context.Canceled) || !errors.Is(err, link.ErrMaybeExecuted) {
 		t.Errorf("the call ended by %v", err)
 	}
-	eventually(t, "the handler's end", func() bool { return h.cancelled.Load() == 1 })
+	wait.Until(t, "the handler's end", func() bool { return h.cancelled.Load() == 1 })
 }
 
 // A handler that stops receiving, or returns, ends the producer without an error of the call.
@@ -438,7 +439,7 @@ func TestRefusedStream(t *testing.T) {
 		c.server.MaxMessage, c.client.PeerMaxMessage = 1000, 1<<20
 	})
 	first := open(t, t.Context(), p.client, methodFirst, nil, true, true)
-	eventually(t, "the first", func() bool { return h.entered.Load() == 1 })
+	wait.Until(t, "the first", func() bool { return h.entered.Load() == 1 })
 	for _, of := range []struct {
 		payload int
 		code    wire.Code
@@ -545,7 +546,7 @@ func TestStreamEndsInEveryPhase(t *testing.T) {
 					time.Sleep(time.Millisecond) // whatever it has come to, it must end
 				}
 				stop()
-				if err := receive(t, "the end", done); !errors.Is(err, want) && !(want == context.DeadlineExceeded && isDeadline(err)) {
+				if err := wait.Receive(t, "the end", done); !errors.Is(err, want) && !(want == context.DeadlineExceeded && isDeadline(err)) {
 					t.Errorf("got %v", err)
 				}
 				wantNothingLeft(t, p)
@@ -566,16 +567,16 @@ func TestStreamEndsInEveryPhase(t *testing.T) {
 					}
 					done <- err
 				}()
-				eventually(t, "a handler", func() bool { return h.entered.Load() == 1 })
+				wait.Until(t, "a handler", func() bool { return h.entered.Load() == 1 })
 				if cut == "client closes" {
 					p.client.Close()
 				} else {
 					p.server.Close()
 				}
-				if err := receive(t, "the end", done); !errors.Is(err, link.ErrMaybeExecuted) && !isCode(err, wire.CodeCanceled) {
+				if err := wait.Receive(t, "the end", done); !errors.Is(err, link.ErrMaybeExecuted) && !isCode(err, wire.CodeCanceled) {
 					t.Errorf("got %v", err)
 				}
-				eventually(t, "no handler left", func() bool { return h.left.Load() == 1 })
+				wait.Until(t, "no handler left", func() bool { return h.left.Load() == 1 })
 			})
 		}
 	}
@@ -616,7 +617,7 @@ func TestStreamCancelledAnywhere(t *testing.T) {
 			}
 		}
 		s.Cancel()
-		receive(t, "the producer", other)
+		wait.Receive(t, "the producer", other)
 	}
 	wantNothingLeft(t, p)
 	if err := p.client.Err(); err != nil {
@@ -631,17 +632,17 @@ func TestStreamCancelledAnywhere(t *testing.T) {
 func TestShutdownWithStreams(t *testing.T) {
 	p, h := streamPair(t)
 	s := open(t, t.Context(), p.client, methodEchoes, nil, true, true)
-	eventually(t, "a handler", func() bool { return h.entered.Load() == 1 })
+	wait.Until(t, "a handler", func() bool { return h.entered.Load() == 1 })
 	down := make(chan error, 1)
 	go func() { down <- p.server.Shutdown(t.Context()) }()
-	eventually(t, "a goaway", func() bool {
+	wait.Until(t, "a goaway", func() bool {
 		call(t.Context(), p.client, methodAtOnce, nil)
 		return p.client.Draining()
 	})
 	if err := echoAll(s, 1000, 1000); err != nil {
 		t.Error(err)
 	}
-	if err := receive(t, "the shutdown", down); err != nil {
+	if err := wait.Receive(t, "the shutdown", down); err != nil {
 		t.Error(err)
 	}
 }
