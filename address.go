@@ -75,9 +75,17 @@ func parseAddress(text string) (address, error) {
 
 func (a address) String() string { return a.scheme + "://" + a.place }
 
-// rank orders transports by their speed.
+// rank orders transports by their speed: less is faster. That of auto:// is the best that it may lead to.
 func (a address) rank() int {
-	return slices.Index([]string{schemeInproc, schemeShm, schemeUnix, schemeTCP, schemeTLS}, a.scheme)
+	switch a.scheme {
+	case schemeInproc:
+		return 0
+	case schemeAuto, schemeShm:
+		return 1
+	case schemeUnix:
+		return 2
+	}
+	return 3 // TCP and TLS alike: what is slow is the network
 }
 
 // many reports whether a leads to every instance in the runtime directory, and not to one place.
@@ -91,6 +99,14 @@ type place struct {
 	key      string    // name@major; this and the id are empty where they are not known before the handshake
 	from     address   // what led here
 	ways     []address // fastest first; at least one
+}
+
+// id tells places apart, and the ways to an instance by one address from those by another.
+func (p *place) id() string {
+	if p.instance != "" {
+		return p.from.scheme + " " + p.instance
+	}
+	return p.ways[0].String()
 }
 
 // places returns the places to try for a, best first: the only one, or those of the instances in the runtime directory at
@@ -210,7 +226,7 @@ func (a address) open(ctx context.Context, d *Dialer, t *target) (link.Conn, err
 		if d.Server == nil {
 			return nil, errors.New("inproc:// needs Dialer.Server: the Server in this process")
 		}
-		return d.Server.dialInproc(t)
+		return opened(d.Server.dialInproc(ctx, t))
 	}
 	return nil, fmt.Errorf("address %s can't be dialled", a)
 }

@@ -74,6 +74,31 @@ func TestTypedAllocations(t *testing.T) {
 	}
 }
 
+// A direct call allocates nothing of its own, and a context that can end costs one allocation.
+func TestDirectAllocations(t *testing.T) {
+	srv := new(hotline.Server)
+	dir := serve(t, srv, new(allocServer))
+	var c allocClient
+	d, address := dialerBy(t, "direct", dir, srv)
+	if err := d.Connect(t.Context(), &c, address); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for most, ctx := range []context.Context{context.Background(), t.Context()} {
+		allocs := testing.AllocsPerRun(1000, func() {
+			if _, err := c.Sum(ctx, 2, 3); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Text(context.Background(), "a text for both sides"); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if allocs > float64(most) {
+			t.Errorf("%v allocations in two calls, want %d", allocs, most)
+		}
+	}
+}
+
 type allocMethods struct {
 	Sum     func(ctx context.Context, a, b int) (int, error)
 	SumJSON func(ctx context.Context, a, b int) (int, error) `codec:"json"`

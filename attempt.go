@@ -10,19 +10,40 @@ import (
 	"hotline/internal/wire"
 )
 
-// send makes one attempt at a call. The first one goes elsewhere when its link is busy and there are others. A one-way
-// call has no reply.
-func (c *Client) send(ctx context.Context, s *session, first, oneway bool, r *link.Request) (reply link.Reply, err error) {
-	r.IfIdle = first && c.pool.several.Load()
-	if oneway {
-		err = s.link.Send(ctx, r)
-	} else {
-		reply, err = s.link.Call(ctx, r)
+// request is a call on its way to an instance.
+type request struct {
+	link.Request
+	oneway bool     // there is no reply
+	by     *session // which it was sent over last
+}
+
+// send makes one attempt at a call. The first one goes elsewhere when its link is busy and there are others.
+func (c *Client) send(ctx context.Context, s *session, first bool, r *request) (reply link.Reply, err error) {
+	r.by, r.IfIdle = s, first && c.pool.several.Load()
+	switch {
+	case r.oneway:
+		err = s.link.Send(ctx, &r.Request)
+	case s.direct != nil && s.direct.takes(&r.Request):
+		reply, err = s.link.Enter(ctx, s.direct.server, &r.Request)
+	case r.Values != nil:
+		reply, err = s.callEncoded(ctx, &r.Request)
+	default:
+		reply, err = s.link.Call(ctx, &r.Request)
 	}
 	if r.Shared {
 		c.scout.overlap()
 	}
 	return reply, err
+}
+
+// open is send for a call that streams.
+func (c *Client) open(ctx context.Context, s *session, first bool, r *request, sig *signature) (*link.ClientStream, error) {
+	r.by, r.IfIdle = s, first && c.pool.several.Load()
+	v, err := s.link.Open(ctx, &r.Request, sig.sends != nil, sig.takes != nil)
+	if r.Shared {
+		c.scout.overlap()
+	}
+	return v, err
 }
 
 // do makes a call by try, which makes one attempt, over one link after another until it has an outcome.
@@ -38,32 +59,53 @@ func (c *Client) do(ctx context.Context, method string, idempotent bool, try fun
 	return nil
 }
 
-// retry makes a call again that ended with cause over s, for as long as that is safe and another link can be had.
+// retry makes a call again that ended with cause over s, for as long as that is safe and another link can be had: until ctx
+// ends, or for Dialer.Timeout when it has no deadline.
 func (c *Client) retry(ctx context.Context, method string, idempotent bool, s *session, cause error, try func(s *session, first bool) error) error {
+	var maybe error
+	refused := 0
 	for limit := time.Now().Add(c.dialer.Timeout); again(cause, idempotent); {
+		if errors.Is(cause, ErrMaybeExecuted) {
+			maybe = cause
+		}
 		if !errors.Is(cause, link.ErrBusy) {
 			c.dialer.Logger.Debug().Err(cause).Str("method", method).Str("address", s.address).Msg("calling again over another link")
 			c.pool.drop(s)
+			c.scout.tend()
+			if tooLate(ctx, limit) {
+				return overall(maybe, noOther(cause, context.DeadlineExceeded))
+			}
+			if refused++; refused > 3 { // as no instances do that come and go
+				pause(ctx, awaitPause)
+			}
 		}
 		next, err := c.choose(ctx, limit)
-		switch {
-		case errors.Is(err, ErrClosed) && !errors.Is(cause, link.ErrBusy):
-			return cause
-		case err != nil:
-			return noOther(cause, err)
+		if err != nil && errors.Is(cause, ErrClosed) { // which is why
+			break
+		}
+		if err != nil {
+			return overall(maybe, noOther(cause, err))
 		}
 		s = next
 		cause = try(s, false)
 	}
-	return cause
+	return overall(maybe, cause)
 }
 
-// noOther says that a call that ended with cause can't be made again. What it says of the outcome is what cause says.
-func noOther(cause, err error) error {
-	if errors.Is(cause, link.ErrBusy) {
-		return fmt.Errorf("%w: %w", ErrNotExecuted, err)
+// pause waits, or returns early when ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
-	return fmt.Errorf("%w, and no other link could be made: %w", cause, err)
+}
+
+// tooLate reports whether limit has passed, which is for contexts that have no deadline.
+func tooLate(ctx context.Context, limit time.Time) bool {
+	_, ok := ctx.Deadline()
+	return !ok && time.Now().After(limit)
 }
 
 // again reports whether a call that ended with err should be made again over another link.
@@ -86,6 +128,9 @@ func again(err error, idempotent bool) bool {
 // choose returns a link for a call, and makes or awaits one where there is none: until ctx ends, or until limit when ctx
 // has no deadline.
 func (c *Client) choose(ctx context.Context, limit time.Time) (*session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if s, err := c.pool.pick(); s != nil || err != nil {
 		return s, err
 	}
@@ -108,11 +153,11 @@ func (c *Client) await(ctx context.Context) (*session, error) {
 	case <-ctx.Done():
 		return nil, waitedInVain(ctx, c.pool.lastFailure())
 	}
-	pause := time.NewTimer(0)
-	defer pause.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		select {
-		case <-pause.C:
+		case <-timer.C:
 		case <-c.scout.ctx.Done():
 			return nil, ErrClosed
 		case <-ctx.Done():
@@ -125,11 +170,11 @@ func (c *Client) await(ctx context.Context) (*session, error) {
 		var mismatch *MismatchError
 		switch {
 		case err == nil:
-			pause.Reset(0)
+			timer.Reset(0)
 		case errors.As(err, &mismatch) || errors.Is(err, ErrClosed):
 			return nil, err
 		default:
-			pause.Reset(awaitPause)
+			timer.Reset(awaitPause)
 		}
 	}
 }

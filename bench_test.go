@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"hotline"
 )
 
@@ -123,6 +125,60 @@ func BenchmarkCallers(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkNewInstance reports how long it takes from when an instance is ready to its first call from a client whose 8 callers keep
+// another instance busy: the median and the longest.
+func BenchmarkNewInstance(b *testing.B) {
+	for _, address := range []string{"shm://", "unix://"} {
+		b.Run(address, func(b *testing.B) {
+			dir, crew := tempDir(b), newCrew(1)
+			start(b, dir, 1, crew[0])
+			stop := keepCalling(b, connectCrew(b, &hotline.Dialer{Dir: dir}, address), 8)
+			var took []time.Duration
+			for b.Loop() {
+				took = append(took, timeToFirstCall(b, dir))
+			}
+			stop()
+			slices.Sort(took)
+			milliseconds := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+			b.ReportMetric(milliseconds(took[len(took)/2]), "p50-ms")
+			b.ReportMetric(milliseconds(took[len(took)-1]), "max-ms")
+		})
+	}
+}
+
+// readiness takes the time of the first line in a server's log: that it serves.
+type readiness struct {
+	once sync.Once
+	at   time.Time
+}
+
+func (r *readiness) Write(line []byte) (int, error) {
+	r.once.Do(func() { r.at = time.Now() })
+	return len(line), nil
+}
+
+// timeToFirstCall runs an instance of the crew until it was called.
+func timeToFirstCall(b *testing.B, dir string) time.Duration {
+	b.Helper()
+	var ready readiness
+	logger := zerolog.New(&ready)
+	s := &crewServer{called: make(chan time.Time, 1)}
+	srv := &hotline.Server{Dir: dir, Logger: &logger}
+	if err := srv.Register(s); err != nil {
+		b.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(context.Background()) }()
+	at := <-s.called
+	if err := srv.Shutdown(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		b.Fatal(err)
+	}
+	return at.Sub(ready.at)
 }
 
 // BenchmarkIdleCPU reports what CPU time 100 idle links to one server in another process use in 5 s on either side,

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"strings"
 	"testing"
 
 	"hotline"
@@ -110,9 +109,9 @@ var placedSizes = []int{0, 1, 100, 16 << 10, 16<<10 + 1, 100_000, 1 << 20}
 func overEach(t *testing.T, service any, test func(t *testing.T, connect func(client any))) {
 	srv := &hotline.Server{TCPBind: "127.0.0.1:0"}
 	dir := serve(t, srv, service)
-	for _, address := range []string{"shm://", "unix://", addressOf(t, dir, "tcp"), "inproc://"} {
-		t.Run(strings.TrimRight(address, "/"), func(t *testing.T) {
-			d := &hotline.Dialer{Dir: dir, Server: srv}
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
+			d, address := dialerBy(t, way, dir, srv)
 			test(t, func(client any) {
 				if err := d.Connect(t.Context(), client, address); err != nil {
 					t.Fatal(err)
@@ -125,13 +124,13 @@ func overEach(t *testing.T, service any, test func(t *testing.T, connect func(cl
 
 func TestBuffers(t *testing.T) {
 	service := &placedServer{kept: make(chan []byte, 1)}
+	large := message(17 << 20) // no arena has room for it
 	overEach(t, service, func(t *testing.T, connect func(any)) {
 		var c placedClient
 		connect(&c)
 		for _, n := range placedSizes {
-			testBuffer(t, &c, service, message(n))
+			testBuffer(t, &c, service, large[:n:n])
 		}
-		large := message(17 << 20) // no arena has room for it
 		b := c.NewBuffer(len(large))
 		copy(b.Bytes(), large)
 		if got, err := c.Copy(b); err != nil || !bytes.Equal(got.Bytes(), large) {

@@ -13,11 +13,27 @@ import (
 func TestCallsOverEveryTransport(t *testing.T) {
 	srv := &hotline.Server{TCPBind: "127.0.0.1:0", TCPAllowInsecureSerialisation: true}
 	dir := serve(t, srv, new(echoServer))
-	tcp := addressOf(t, dir, "tcp")
-	for _, address := range []string{"auto://", "shm://", "unix://", tcp, "inproc://"} {
-		t.Run(address, func(t *testing.T) {
+	for _, way := range append(ways, "auto") {
+		t.Run(way, func(t *testing.T) {
 			var c echoClient
-			d := &hotline.Dialer{Dir: dir, Server: srv}
+			d, address := dialerBy(t, way, dir, srv)
+			if err := d.Connect(t.Context(), &c, address); err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			checkCalls(t, &c)
+		})
+	}
+}
+
+func TestCallsThroughInterceptors(t *testing.T) {
+	srv := &hotline.Server{Interceptors: handOn, TCPBind: "127.0.0.1:0", TCPAllowInsecureSerialisation: true}
+	dir := serve(t, srv, new(echoServer))
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
+			var c echoClient
+			d, address := dialerBy(t, way, dir, srv)
+			d.Interceptors = handOn
 			if err := d.Connect(t.Context(), &c, address); err != nil {
 				t.Fatal(err)
 			}

@@ -18,13 +18,14 @@ import (
 //
 // Such a function has the form func([ctx context.Context,] args...) ([results...,] error): a call can always fail. Its
 // tag may have codec (raw, json, msgpack, cbor, gob or one of the Dialer's own; by default the server's choice), name
-// (of the method on the wire, where it differs from the field), timeout (a duration such as "2s", beside the
-// context's own deadline), idempotent ("true" where a call may be made twice, so that it is made again when the
-// link was lost in the middle) and oneway.
+// (of the method on the wire, where it differs from the field), timeout (a duration such as "2s", for all attempts at
+// the call together, beside the context's own deadline), idempotent ("true" where a call may be made twice, so that it is
+// made again when the link was lost in the middle) and oneway.
 //
 // A function with oneway:"true" has no result but error, and returns when its arguments are on their way. nil means
 // that the method is executed once unless the link is lost, or the server refuses the call, meanwhile; nobody is told
-// that, nor what the method returned, but for a debug line in the Dialer's log. Such calls may overtake each other.
+// that, nor what the method returned, but for a debug line in the Dialer's log. A server that begins to drain refuses the
+// calls that are on their way to it, and they are not made again at another instance. Such calls may overtake each other.
 // They count as in flight until the method has ended, and where there are MaxInFlight of them the next one waits.
 //
 // A function whose method streams has the method's form, with error as its last result unless that is an iter.Seq2:
@@ -82,16 +83,18 @@ func (b *ClientMethodsBase) Close() error {
 }
 
 // Connect links a client to its service: it looks for the service at the addresses, in order, checks that every method
-// of the client is there with the same codec and compatible types, and fills the client's functions in. client is a
-// pointer to a struct that embeds [ClientMethodsBase]. Addresses are
+// of the client is there with the same codec and compatible types, and fills the client's functions in. A place that does not
+// answer at once is given a moment, and then the next one is tried beside it. client is a pointer to a struct that embeds
+// [ClientMethodsBase]. Addresses are
 //
 //	auto://                the fastest way to an instance on this machine; also what no address means
 //	shm://, unix://        shared memory, a unix socket: looked up in the runtime directory, or with a path
 //	tcp://host[:port]      TCP, by default to the service's port
 //	tls://host[:port]      TLS over TCP
-//	inproc://              the server in this process that Dialer.Server names
+//	inproc://              the server in this process that Dialer.Server names; directly where Dialer.Direct says so
 //
-// ctx bounds the connecting only. When the link is lost later, the next call makes a new one in the same way.
+// ctx bounds the connecting only. When the link is lost later, the next call makes a new one in the same way. Of several
+// addresses all are used: see [Client].
 func Connect(ctx context.Context, client any, addresses ...string) error {
 	return new(Dialer).Connect(ctx, client, addresses...)
 }

@@ -47,11 +47,31 @@ type Dialer struct {
 	// MaxSpin is the longest that a link may poll for its peer before it sleeps; see [Server.MaxSpin].
 	MaxSpin time.Duration
 
-	// Server is the server in this process that inproc:// addresses reach, without a socket.
+	// Server is the server in this process that inproc:// addresses reach, without a socket. It may begin to serve a little
+	// later: connecting waits for it, for Timeout.
 	Server *Server
 
-	// Logger takes what the client has to say to an operator: at debug level, why a faster way was not taken.
-	// Nothing is logged by default.
+	// Interceptors are code around every call that the client makes, the outermost first; see [Interceptor].
+	Interceptors []Interceptor
+
+	// Direct makes calls over inproc:// calls of the method itself, on the goroutine of the caller, where the types of its
+	// arguments and results are the same here and there: nothing is encoded, and nothing copied. So both sides share what
+	// pointers, slices and maps in the arguments and in the results refer to, and neither may change it once it has passed it
+	// on, nor once it has got it; fields that a codec would leave out are there. Bytes under raw are copied, so that each
+	// side owns its own: the argument once, and the result unless it is part of the argument.
+	//
+	// For the rest such a call is as any other: limits on its number and on the size of raw bytes, metadata, errors, panics,
+	// draining and outcomes are the same, and the method's context has the caller's deadline and cancellation, and none
+	// of its values. But a call returns when its method does, also when its context has ended before (then with the same error
+	// as ever), and a method that calls runtime.Goexit ends the goroutine of its caller.
+	//
+	// Methods whose types differ go through their codec, as over every other address, and so do methods that stream, one-way
+	// functions and those with a [Buffer]; a debug line in the log names them when the client connects. A program that is to
+	// be split one day should be tested without Direct too: what a codec can't send is found then.
+	Direct bool
+
+	// Logger takes what the client has to say to an operator: at debug level, why a faster way or an earlier address was not
+	// taken. Nothing is logged by default.
 	Logger *zerolog.Logger
 
 	// Of the copy that a client has.
@@ -135,14 +155,21 @@ type session struct {
 	link    *link.Client
 	welcome *wire.Welcome
 	address string
-	from    address  // of those that the user gave, the one that led here
-	rank    int      // of the transport: less is faster
-	numbers []uint16 // of the client's bound methods, by their index
+	from    address // of those that the user gave, the one that led here
+	peer    Peer
+	rank    int       // of the transport: less is faster
+	numbers []uint16  // of the client's bound methods, by their index
+	direct  *shortcut // nil where calls go over the link
 }
 
 // key is the name@major of the service that answered.
 func (s *session) key() string {
 	return registry.Instance{Name: s.welcome.Service, Version: s.welcome.ServiceVersion}.Key()
+}
+
+// sameInstance reports whether both are links to one instance.
+func (s *session) sameInstance(other *session) bool {
+	return s.welcome.Instance == other.welcome.Instance
 }
 
 // link makes the client's first link.
@@ -154,42 +181,14 @@ func (c *Client) link(ctx context.Context) error {
 	return nil
 }
 
-// connect tries the places that the addresses lead to, in order, until one answers and fits. The error tells of all of
-// them.
-func (c *Client) connect(ctx context.Context) error {
-	var failures []error
-	for _, a := range c.addresses {
-		places, err := a.places(c.target, c.dialer.Dir)
-		if err != nil {
-			failures = append(failures, err)
-			continue
-		}
-		for _, p := range places {
-			err := c.join(ctx, p)
-			if err == nil {
-				return nil
-			}
-			failures = append(failures, err)
-			var mismatch *MismatchError
-			if ctx.Err() != nil || errors.Is(err, ErrClosed) || errors.As(err, &mismatch) {
-				return c.pool.failed(failures)
-			}
-		}
-	}
-	return c.pool.failed(failures)
-}
-
-// join makes a link to an instance by the fastest way that there is.
-func (c *Client) join(ctx context.Context, p place) error {
+// join makes a link to an instance by the fastest way that there is. It returns why faster ways, or all, were not taken too.
+func (c *Client) join(ctx context.Context, p place) (*session, []error) {
 	var failures []error
 	for _, way := range p.ways {
 		s, err := c.connectTo(ctx, way)
 		if err == nil {
-			if len(failures) > 0 {
-				c.dialer.Logger.Debug().Err(oneError(failures)).Str("address", s.address).Msg("a faster way was not taken")
-			}
 			s.from = p.from
-			return c.pool.add(s)
+			return s, failures
 		}
 		failures = append(failures, err)
 		var mismatch *MismatchError
@@ -197,9 +196,7 @@ func (c *Client) join(ctx context.Context, p place) error {
 			break
 		}
 	}
-	err := oneError(failures)
-	c.dialer.Logger.Debug().Err(err).Msg("could not connect")
-	return err
+	return nil, failures
 }
 
 // oneError puts failures in one line each where there are several.
@@ -229,7 +226,7 @@ func (c *Client) connectTo(ctx context.Context, place address) (*session, error)
 		}
 		return nil, err
 	}
-	s := &session{welcome: w, address: place.String(), rank: place.rank()}
+	s := &session{welcome: w, address: place.String(), rank: place.rank(), peer: newPeer(conn, place.String(), w.Instance)}
 	if err = c.target.fits(w); err == nil {
 		s.numbers, err = c.bind(w, s.address)
 	}
@@ -239,6 +236,12 @@ func (c *Client) connectTo(ctx context.Context, place address) (*session, error)
 	if err != nil {
 		conn.Close()
 		return nil, err
+	}
+	if end, ok := conn.(*inprocEnd); ok && c.dialer.Direct {
+		if s.direct, err = c.enter(ctx, end, s); err != nil {
+			s.link.Close()
+			return nil, err
+		}
 	}
 	return s, nil
 }

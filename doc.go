@@ -31,5 +31,9 @@
 // A client says by which way it wants to reach the service (auto://, shm://, unix://, tcp://, tls://), and the
 // handshake checks that both sides agree on every method that the client has.
 //
+// A program may begin as one process, whose clients reach its own [Server] by inproc://, with the same codecs and checks, or
+// as plain function calls where [Dialer.Direct] says so, and be split later by other addresses. Package hotlinetest connects
+// the client and the services of a test in that way.
+//
 // The protocol is in spec.md.
 package hotline

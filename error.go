@@ -40,9 +40,9 @@ const (
 	CodeNoMethod       = wire.CodeNoMethod       // no such method
 	CodeBadArguments   = wire.CodeBadArguments   // the arguments could not be decoded
 	CodeTooLarge       = wire.CodeTooLarge       // the arguments are over the server's limit
-	CodeExhausted      = wire.CodeExhausted      // too many calls in flight
+	CodeExhausted      = wire.CodeExhausted      // more calls than the server takes: in flight on the link, or by one of its interceptors
 	CodeDraining       = wire.CodeDraining       // the server takes no more calls
-	CodeNotAllowed     = wire.CodeNotAllowed     // the codec is not allowed on this transport
+	CodeNotAllowed     = wire.CodeNotAllowed     // the codec is not allowed on this transport, or an interceptor of the server refuses the call
 	CodeApplication    = wire.CodeApplication    // the method returned an error
 	CodeCanceled       = wire.CodeCanceled       // the method returned context.Canceled
 	CodeDeadline       = wire.CodeDeadline       // the method returned context.DeadlineExceeded

@@ -47,7 +47,7 @@ func (s *shopServer) Buy(item string, n int) error {
 // The errors of a method are told apart as if it had been called in this process, and from those that did not come from
 // the server by their type.
 func ExampleKnownError() {
-	dir, stop := serveExample(new(shopServer), "shop", shopErrors()...) // Server.Errors
+	dir, stop := serveExample(&hotline.Server{Errors: shopErrors()}, new(shopServer), "shop")
 	defer stop()
 	var shop struct {
 		hotline.ClientMethodsBase `name:"shop"`

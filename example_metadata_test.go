@@ -23,7 +23,7 @@ func (s *greeterServer) Greet(ctx context.Context, name string) (string, error) 
 
 // Metadata travels beside arguments and results, through the contexts of both sides.
 func ExampleWithMetadata() {
-	dir, stop := serveExample(new(greeterServer), "greeter")
+	dir, stop := serveExample(new(hotline.Server), new(greeterServer), "greeter")
 	defer stop()
 	var greeter struct {
 		hotline.ClientMethodsBase `name:"greeter"`

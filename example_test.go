@@ -37,16 +37,18 @@ type adderClient struct {
 	adderMethods
 }
 
-func serveAdder() (dir string, stop func()) { return serveExample(new(adderServer), "adder") }
+func serveAdder() (dir string, stop func()) {
+	return serveExample(new(hotline.Server), new(adderServer), "adder")
+}
 
 // serveExample serves a service in this process, in a runtime directory of its own, until stop is called.
-func serveExample(service any, name string, known ...hotline.KnownError) (dir string, stop func()) {
+func serveExample(srv *hotline.Server, service any, name string) (dir string, stop func()) {
 	dir, err := os.MkdirTemp("", "hl")
 	if err != nil {
 		log.Fatal(err)
 	}
 	quiet := zerolog.Nop()
-	srv := &hotline.Server{Dir: dir, Logger: &quiet, Errors: known}
+	srv.Dir, srv.Logger = dir, &quiet
 	if err := srv.Register(service); err != nil {
 		log.Fatal(err)
 	}
@@ -156,7 +158,7 @@ func (*invertServer) Invert(_ context.Context, picture *hotline.Buffer) (*hotlin
 
 // A Buffer goes to the server and back without a copy.
 func ExampleBuffer() {
-	dir, stop := serveExample(new(invertServer), "invert")
+	dir, stop := serveExample(new(hotline.Server), new(invertServer), "invert")
 	defer stop()
 	var client struct {
 		hotline.ClientMethodsBase `name:"invert"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"time"
 
 	"hotline/internal/link"
 )
@@ -65,6 +66,9 @@ func HasForm(t reflect.Type) bool {
 // Waiting reports whether a caller of c waits for an instance.
 func Waiting(c *Client) bool { return len(c.dialing) > 0 }
 
+// Failed reports whether c has looked for an instance in vain.
+func Failed(c *Client) bool { return c.pool.lastFailure() != nil }
+
 // Links returns the number of links that c has for new calls.
 func Links(c *Client) int {
 	c.pool.mu.Lock()
@@ -72,12 +76,57 @@ func Links(c *Client) int {
 	return len(c.pool.members)
 }
 
+// Surplus returns the number of links that c has no need of any more, and that are not closed yet.
+func Surplus(c *Client) int {
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
+	return len(c.pool.surplus)
+}
+
+// Joining returns the number of links that c's scout is making.
+func Joining(c *Client) int {
+	c.scout.mu.Lock()
+	defer c.scout.mu.Unlock()
+	return c.scout.joining
+}
+
+// Failing returns the number of places where c's scout has failed to make a link, or one that is as fast as it may be.
+func Failing(c *Client) (n int) {
+	c.scout.mu.Lock()
+	defer c.scout.mu.Unlock()
+	for _, t := range c.scout.tries {
+		if t.failures > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Rest returns how long c's scout leaves a place alone where it failed, at the most.
+func Rest(c *Client) (longest time.Duration) {
+	c.scout.mu.Lock()
+	defer c.scout.mu.Unlock()
+	for _, t := range c.scout.tries {
+		longest = max(longest, time.Until(t.next))
+	}
+	return longest
+}
+
+// Overlapping reports whether calls of c have overlapped since its scout has looked.
+func Overlapping(c *Client) bool { return c.scout.wanted.Load() }
+
+// Scouting reports whether c looks for other instances.
+func Scouting(c *Client) bool { return c.scout.running.Load() }
+
 // BuiltinErrors returns the names of the errors that are always known.
 func BuiltinErrors() (names []string) {
 	for _, e := range builtinErrors() {
 		names = append(names, e.name)
 	}
-	return append(names, pathErrors().name)
+	for _, e := range builtinTypes() {
+		names = append(names, e.name)
+	}
+	return names
 }
 
 // InFlight returns the number of calls in flight on c's links.

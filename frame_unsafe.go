@@ -4,12 +4,15 @@ import (
 	"context"
 	"reflect"
 	"unsafe"
+
+	"hotline/codec"
 )
 
 // frame is memory for the arguments and the results of one call, used again and again. One call has it at a time.
 type frame struct {
 	args, results values
-	buf           []byte // the arguments, encoded; of the client
+	buf           []byte     // the arguments, encoded; of the client
+	plan          codec.Plan // that encodes them; of a client whose calls may be direct
 
 	// What package reflect calls a method with, where there is no form for it; of the server.
 	in  []reflect.Value
@@ -38,6 +41,13 @@ func newValues(types []reflect.Type) values {
 		}
 	}
 	return v
+}
+
+// set takes the values of another list of the same types.
+func (v *values) set(from *values) {
+	for i := range v.elems {
+		v.elems[i].Set(from.elems[i])
+	}
 }
 
 // clear forgets the values, so that nothing of one call is kept for, or seen by, another.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"runtime"
 	"testing"
 
 	"hotline"
@@ -35,6 +36,24 @@ func TestStart(t *testing.T) {
 	late := hotline.Start(func() (int, error) { return c.Who(ctx) })
 	if _, err := late.Wait(); !errors.Is(err, context.Canceled) {
 		t.Errorf("Wait for a call that was cancelled: got %v", err)
+	}
+}
+
+// A call that ends its goroutine has not gone well.
+func TestGoexitInACall(t *testing.T) {
+	exit := func(context.Context, *hotline.Call, func(context.Context) error) error {
+		runtime.Goexit()
+		return nil
+	}
+	dir, crew := tempDir(t), newCrew(1)
+	start(t, dir, 1, crew[0])
+	c := connectCrew(t, &hotline.Dialer{Dir: dir, Interceptors: []hotline.Interceptor{exit}})
+	id := 5
+	_, started := hotline.Start(func() (int, error) { return c.Who(t.Context()) }).Wait()
+	for _, err := range []error{c.Go(t.Context(), "Who", &id).Wait(), started} {
+		if !errors.Is(err, hotline.ErrMaybeExecuted) {
+			t.Errorf("Wait: got %v, want ErrMaybeExecuted", err)
+		}
 	}
 }
 

@@ -25,8 +25,10 @@ type host struct {
 	server  *Server
 	service *service
 	shared  *link.Options
-	spin    *spin.Group // the server's, for all its links
-	entry   *registry.Entry
+	spin    *spin.Group     // the server's, for all its links
+	entry   *registry.Entry // nil for a server that is in no runtime directory
+	id      string          // of the instance
+	counter *counter        // nil where nobody reads how many calls there are
 
 	listeners []listener
 	accepting sync.WaitGroup // accept loops, and handshakes under way
@@ -68,19 +70,18 @@ func newHost(s *Server, v *service, shared *link.Options, spinning *spin.Group) 
 // open claims the service's name and port, starts it, listens, and says that it is ready.
 func (h *host) open(ctx context.Context, dir *registry.Dir, w *worker.Settings) (err error) {
 	base := &h.service.base
-	h.entry, err = dir.Register(registry.Instance{Name: base.name, Port: base.port, Version: base.version})
-	if err != nil {
+	if err = h.register(dir); err != nil {
 		return err
 	}
 	if err := h.start(ctx); err != nil {
-		return errors.Join(err, h.entry.Close())
+		return errors.Join(err, h.unregister())
 	}
 	if err = h.listen(w); err == nil {
-		err = h.entry.Update(registry.Ready, h.addresses())
+		err = h.tell(registry.Ready)
 	}
 	if err != nil {
 		h.closeListeners()
-		return errors.Join(err, h.stop(ctx), h.entry.Close())
+		return errors.Join(err, h.stop(ctx), h.unregister())
 	}
 	for _, ln := range h.listeners {
 		h.accepting.Go(func() { h.accept(ln) })
@@ -88,6 +89,35 @@ func (h *host) open(ctx context.Context, dir *registry.Dir, w *worker.Settings) 
 	h.server.Logger.Info().Str("service", base.name).Str("version", base.version).Str("port", base.port).
 		Int("methods", len(h.service.methods)).Strs("addresses", h.addresses()).Msg("serving")
 	return nil
+}
+
+// register claims the service's name and port in dir, if there is one.
+func (h *host) register(dir *registry.Dir) (err error) {
+	base := &h.service.base
+	if dir == nil {
+		h.id = fmt.Sprintf("%s-inproc-%p", base.name, h)
+		return nil
+	}
+	h.entry, err = dir.Register(registry.Instance{Name: base.name, Port: base.port, Version: base.version})
+	if err == nil {
+		h.id = h.entry.Instance().ID
+	}
+	return err
+}
+
+// tell says in the registry what the service is up to.
+func (h *host) tell(state registry.State) error {
+	if h.entry == nil {
+		return nil
+	}
+	return h.entry.Update(state, h.addresses())
+}
+
+func (h *host) unregister() error {
+	if h.entry == nil {
+		return nil
+	}
+	return h.entry.Close()
 }
 
 func (h *host) start(ctx context.Context) error {
@@ -110,6 +140,9 @@ func (h *host) stop(ctx context.Context) error {
 
 // listen opens a listener for every transport that the service is to be reached by.
 func (h *host) listen(w *worker.Settings) error {
+	if h.entry == nil {
+		return nil
+	}
 	shmListener, err := shm.Listen(h.entry.SocketPath("shm"),
 		&shm.Options{ArenaSize: h.server.BufferMemory, MaxSpin: h.server.MaxSpin, Spin: h.spin})
 	switch {
@@ -218,7 +251,7 @@ func (h *host) greet(conn link.Conn) {
 	var peerMax uint32
 	err := link.Receive(conn, h.server.HandshakeTimeout, func(hello *wire.Hello) (*wire.Welcome, *wire.Error) {
 		peerMax = hello.MaxMessage
-		return h.service.answer(hello, h.server, h.entry.Instance().ID)
+		return h.service.answer(hello, h.server, h.id)
 	})
 	if err != nil {
 		h.server.Logger.Warn().Err(err).Str("service", h.service.base.name).Msg("connection not taken")
@@ -227,11 +260,9 @@ func (h *host) greet(conn link.Conn) {
 	o := *h.shared
 	o.MaxMessage, o.PeerMaxMessage, o.MaxInFlight = h.server.MaxMessage, int(min(peerMax, 1<<31-1)), h.server.MaxInFlight
 	o.Logger, o.Methods = h.server.Logger, h.service.slow
-	scheme, _, _ := strings.Cut(conn.String(), ":")
-	handler := &linkHandler{service: h.service, trusted: conn.Trusted() || h.server.TCPAllowInsecureSerialisation, via: scheme}
 	var l *link.Server
 	added := make(chan struct{})
-	l, err = link.NewServer(conn, handler, &o, func() {
+	l, err = link.NewServer(conn, h.counter.count(h.newLinkHandler(conn)), &o, func() {
 		<-added
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -247,6 +278,9 @@ func (h *host) greet(conn link.Conn) {
 	draining := h.draining
 	h.mu.Unlock()
 	close(added)
+	if end, ok := conn.(*inprocEnd); ok {
+		end.met(l, h.service)
+	}
 	if draining != nil { // drain has not seen this link; its client was welcome, and is to be told
 		_ = l.Shutdown(draining)
 	}
@@ -254,7 +288,7 @@ func (h *host) greet(conn link.Conn) {
 
 // drain takes no more connections and calls, lets the calls in flight end until ctx does, and stops the service.
 func (h *host) drain(ctx context.Context) error {
-	err := h.entry.Update(registry.Draining, h.addresses())
+	err := h.tell(registry.Draining)
 	h.closeListeners()
 	h.mu.Lock()
 	h.draining = ctx
@@ -278,7 +312,7 @@ func (h *host) drain(ctx context.Context) error {
 	if n := sum(cut); n > 0 {
 		err = errors.Join(err, fmt.Errorf("hotline: service %s: %d calls were still running and were cut off", h.service.base.name, n))
 	}
-	err = errors.Join(err, h.stop(ctx), h.entry.Close())
+	err = errors.Join(err, h.stop(ctx), h.unregister())
 	h.server.Logger.Info().Str("service", h.service.base.name).Msg("stopped")
 	return err
 }

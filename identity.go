@@ -19,8 +19,9 @@ import (
 // [ErrorValue] and [ErrorType] make one.
 //
 // These are known without being named: the errors of package context; io.EOF and io.ErrUnexpectedEOF; fs.ErrNotExist,
-// fs.ErrExist, fs.ErrPermission, fs.ErrInvalid, fs.ErrClosed and *fs.PathError; os.ErrDeadlineExceeded;
-// errors.ErrUnsupported. A system call's error arrives as those of them that it is.
+// fs.ErrExist, fs.ErrPermission, fs.ErrInvalid, fs.ErrClosed and *fs.PathError; os.ErrDeadlineExceeded, os.ErrNoDeadline,
+// os.ErrProcessDone, *os.LinkError and *os.SyscallError; errors.ErrUnsupported. A system call's error arrives as those of
+// them that it is.
 type KnownError struct {
 	name  string
 	value error        // the error, or nil
@@ -49,7 +50,8 @@ type knownErrors struct {
 // namedError is an error of a name: a value, or what is done with those of a type.
 type namedError struct {
 	name  string
-	value error // nil where it is a type
+	value error        // nil where it is a type
+	typ   reflect.Type // of a built-in one
 
 	encode func(err error) ([]byte, bool)
 	decode func(b []byte, within []error) (error, bool)
@@ -69,6 +71,8 @@ func builtinErrors() []KnownError {
 		ErrorValue("fs.ErrInvalid", fs.ErrInvalid),
 		ErrorValue("fs.ErrClosed", fs.ErrClosed),
 		ErrorValue("os.ErrDeadlineExceeded", os.ErrDeadlineExceeded),
+		ErrorValue("os.ErrNoDeadline", os.ErrNoDeadline),
+		ErrorValue("os.ErrProcessDone", os.ErrProcessDone),
 		ErrorValue("errors.ErrUnsupported", errors.ErrUnsupported),
 	}
 }
@@ -79,7 +83,9 @@ func newKnownErrors(users []KnownError, codecs []codec.Codec) (*knownErrors, err
 	for _, e := range builtinErrors() {
 		k.addValue(e)
 	}
-	k.addType(reflect.TypeFor[*fs.PathError](), pathErrors())
+	for _, e := range builtinTypes() {
+		k.addType(e.typ, e)
+	}
 	for _, e := range users {
 		if err := k.add(e, codecs); err != nil {
 			return nil, err
@@ -180,26 +186,40 @@ func codedErrors(name string, t reflect.Type, plan codec.Plan) *namedError {
 	}
 }
 
-// pathErrors are those of type *fs.PathError. What such an error wraps, mostly a number of the system's, comes to its text
-// and to those known errors that it is.
-func pathErrors() *namedError {
+// builtinTypes are the types that are always known.
+func builtinTypes() []*namedError {
+	return []*namedError{
+		systemErrors("fs.PathError", func(e *fs.PathError) ([]any, *error) { return []any{&e.Op, &e.Path}, &e.Err }),
+		systemErrors("os.LinkError", func(e *os.LinkError) ([]any, *error) { return []any{&e.Op, &e.Old, &e.New}, &e.Err }),
+		systemErrors("os.SyscallError", func(e *os.SyscallError) ([]any, *error) { return []any{&e.Syscall}, &e.Err }),
+	}
+}
+
+// systemErrors are those of type *E, which parts takes apart: strings, and what such an error wraps, mostly a number of the
+// system's. That comes to its text and to those known errors that it is.
+func systemErrors[E any, P interface {
+	*E
+	error
+}](name string, parts func(P) (words []any, cause *error)) *namedError {
 	plan, _ := codec.Find("msgpack", nil)
 	return &namedError{
-		name: "fs.PathError", holds: true,
+		name: name, typ: reflect.TypeFor[P](), holds: true,
 		encode: func(err error) ([]byte, bool) {
-			e, cause := err.(*fs.PathError), ""
-			if e.Err != nil {
-				cause = e.Err.Error()
+			text := ""
+			words, cause := parts(err.(P))
+			if *cause != nil {
+				text = (*cause).Error()
 			}
-			b, failure := plan.Append(nil, []any{&e.Op, &e.Path, &cause})
+			b, failure := plan.Append(nil, append(words, &text))
 			return b, failure == nil
 		},
 		decode: func(b []byte, within []error) (error, bool) {
-			e, cause := new(fs.PathError), new(remoteCause)
-			if plan.Decode(b, []any{&e.Op, &e.Path, &cause.text}) != nil {
+			e, remote := P(new(E)), new(remoteCause)
+			words, cause := parts(e)
+			if plan.Decode(b, append(words, &remote.text)) != nil {
 				return nil, false
 			}
-			cause.known, e.Err = within, cause
+			remote.known, *cause = within, remote
 			return e, true
 		},
 	}

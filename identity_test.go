@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 
 	"hotline"
 	"hotline/internal/link"
@@ -24,13 +26,44 @@ import (
 type faultServer struct {
 	hotline.ServerMethodsBase `port:"5558" name:"faults"`
 	faults                    []error
+	got                       chan error // by Take and Read, from the client
 }
 
 func (s *faultServer) Fail(_ context.Context, which int) error { return s.faults[which] }
 
+func (s *faultServer) Items(_ context.Context, which int) iter.Seq2[int, error] {
+	return failing(s.faults[which])
+}
+
+// failing is an item, and then an error.
+func failing(err error) iter.Seq2[int, error] {
+	return func(yield func(int, error) bool) { _ = yield(1, nil) && yield(0, err) }
+}
+
+// Take and Read keep what the client's stream ended with.
+func (s *faultServer) Take(_ context.Context, items iter.Seq2[int, error]) error {
+	_, err := collect(items)
+	s.got <- err
+	return nil
+}
+
+func (s *faultServer) Read(_ context.Context, r io.Reader) ([]byte, error) {
+	_, err := io.ReadAll(r)
+	s.got <- err
+	return nil, nil
+}
+
 type faultClient struct {
 	hotline.ClientMethodsBase `name:"faults"`
 	Fail                      func(ctx context.Context, which int) error
+}
+
+// faultStreams has the methods that stream too.
+type faultStreams struct {
+	faultClient
+	Items func(ctx context.Context, which int) iter.Seq2[int, error]
+	Take  func(ctx context.Context, items iter.Seq2[int, error]) error
+	Read  func(ctx context.Context, r io.Reader) ([]byte, error)
 }
 
 // What the test's server and client know, and what only one of them does.
@@ -90,17 +123,21 @@ func openMissing(name string) error {
 	return err
 }
 
-// What a method's error is and wraps is found in what the caller gets, over every transport.
-func TestErrorsKeepTheirIdentity(t *testing.T) {
+func renameMissing(name string) error { return os.Rename(name, name+"2") }
+
+// fault is an error that one side has, and what the other one is to make of it.
+type fault struct {
+	err  error
+	code hotline.Code
+	is   []error
+	not  []error
+	as   func(err error) bool // nil for nothing
+}
+
+func faults(t *testing.T) []fault {
 	missing := filepath.Join(t.TempDir(), "missing")
 	nested := hotline.ErrNotExecuted
-	tests := []struct {
-		err  error
-		code hotline.Code
-		is   []error
-		not  []error
-		as   func(err error) bool // nil for nothing
-	}{
+	return []fault{
 		{err: errors.New("plain"), not: []error{io.EOF, fs.ErrNotExist}},
 		{err: io.EOF, is: []error{io.EOF}, not: []error{io.ErrUnexpectedEOF}},
 		{err: fmt.Errorf("reading: %w", io.ErrUnexpectedEOF), is: []error{io.ErrUnexpectedEOF}, not: []error{io.EOF}},
@@ -139,6 +176,15 @@ func TestErrorsKeepTheirIdentity(t *testing.T) {
 				p, ok := errors.AsType[*fs.PathError](err)
 				return ok && p.Path == "a" && errors.Is(p, fs.ErrPermission) && !errors.Is(p, fs.ErrNotExist) && !errors.Is(p, errSoldOut)
 			}},
+		{err: renameMissing(missing), is: []error{fs.ErrNotExist}, as: func(err error) bool {
+			l, ok := errors.AsType[*os.LinkError](err)
+			return ok && l.Op == "rename" && l.Old == missing && l.New == missing+"2" && errors.Is(l, fs.ErrNotExist) && strings.HasPrefix(l.Error(), "rename ")
+		}},
+		{err: fmt.Errorf("at start: %w", os.NewSyscallError("bind", syscall.EACCES)), is: []error{fs.ErrPermission}, as: func(err error) bool {
+			s, ok := errors.AsType[*os.SyscallError](err)
+			return ok && s.Syscall == "bind" && errors.Is(s.Err, fs.ErrPermission) && s.Error() == "bind: permission denied"
+		}},
+		{err: fmt.Errorf("%w, %w", os.ErrNoDeadline, os.ErrProcessDone), is: []error{os.ErrNoDeadline, os.ErrProcessDone}},
 		{err: &quotaError{cause: &fs.PathError{Op: "nothing"}}, as: func(err error) bool {
 			p, ok := errors.AsType[*fs.PathError](err)
 			return ok && p.Op == "nothing" && p.Path == ""
@@ -155,43 +201,70 @@ func TestErrorsKeepTheirIdentity(t *testing.T) {
 		{err: fmt.Errorf("%w, %w", &quotaError{Tenants: []string{strings.Repeat("x", 20<<10)}}, errSoldOut), is: []error{errSoldOut},
 			as: func(err error) bool { _, ok := errors.AsType[*quotaError](err); return !ok }},
 	}
-	service := new(faultServer)
-	for _, test := range tests {
-		service.faults = append(service.faults, test.err)
+}
+
+// check looks at what became of the fault at the other side.
+func (f *fault) check(t *testing.T, way string, err error) {
+	t.Helper()
+	remote, ok := errors.AsType[*hotline.Error](err)
+	if code := max(f.code, hotline.CodeApplication); !ok || remote.Code != code || remote.Message != f.err.Error() {
+		t.Fatalf("%s: %.100q: got %#v", way, f.err, err)
+	}
+	for _, target := range f.is {
+		if !errors.Is(err, target) {
+			t.Errorf("%s: %.100q: errors.Is %v is false", way, f.err, target)
+		}
+	}
+	for _, target := range append(f.not, hotline.ErrNotExecuted, hotline.ErrMaybeExecuted, hotline.ErrTooLarge, hotline.ErrClosed) {
+		if errors.Is(err, target) {
+			t.Errorf("%s: %.100q: errors.Is %v is true", way, f.err, target)
+		}
+	}
+	if f.as != nil && !f.as(err) {
+		t.Errorf("%s: %.100q: errors.As finds another error: %#v", way, f.err, remote.Unwrap())
+	}
+}
+
+// What a method's error is and wraps is found in what the caller gets, over every transport, and so is that of a stream in
+// what its other end gets, whoever sends it.
+func TestErrorsKeepTheirIdentity(t *testing.T) {
+	service, all := &faultServer{got: make(chan error, 1)}, faults(t)
+	for _, f := range all {
+		service.faults = append(service.faults, f.err)
 	}
 	srv := &hotline.Server{TCPBind: "127.0.0.1:0", Errors: append(knownHere(), hotline.ErrorValue("server.only", errServerOnly))}
 	dir := serve(t, srv, service)
-	for _, address := range []string{"shm://", "unix://", addressOf(t, dir, "tcp"), "inproc://"} {
-		var c faultClient
-		d := &hotline.Dialer{Dir: dir, Server: srv, Errors: knownHere()}
+	for _, way := range ways {
+		var c faultStreams
+		d, address := dialerBy(t, way, dir, srv)
+		d.Errors = knownHere()
 		if err := d.Connect(t.Context(), &c, address); err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		for i, test := range tests {
-			for _, err := range []error{c.Fail(t.Context(), i), c.Call(t.Context(), "Fail", nil, i)} {
-				remote, ok := errors.AsType[*hotline.Error](err)
-				if code := max(test.code, hotline.CodeApplication); !ok || remote.Code != code || remote.Message != test.err.Error() {
-					t.Fatalf("%s: %.100q: got %#v", address, test.err, err)
-				}
-				for _, target := range test.is {
-					if !errors.Is(err, target) {
-						t.Errorf("%s: %.100q: errors.Is %v is false", address, err, target)
-					}
-				}
-				for _, target := range append(test.not, hotline.ErrNotExecuted, hotline.ErrMaybeExecuted, hotline.ErrTooLarge, hotline.ErrClosed) {
-					if errors.Is(err, target) {
-						t.Errorf("%s: %.100q: errors.Is %v is true", address, err, target)
-					}
-				}
-				if test.as != nil && !test.as(err) {
-					t.Errorf("%s: %.100q: errors.As finds another error: %#v", address, err, remote.Unwrap())
+		for i, f := range all {
+			f.check(t, way, c.Fail(t.Context(), i))
+			f.check(t, way+", untyped", c.Call(t.Context(), "Fail", nil, i))
+			for item, err := range c.Items(t.Context(), i) {
+				if item == 0 {
+					f.check(t, way+", items from the server", err)
 				}
 			}
+			if err := c.Take(t.Context(), failing(f.err)); err != nil {
+				t.Errorf("%s: %.100q: Take: %v", way, f.err, err)
+			}
+			f.check(t, way+", items from the client", <-service.got)
+			if f.err == io.EOF {
+				continue // which is the end of a reader
+			}
+			if _, err := c.Read(t.Context(), iotest.ErrReader(f.err)); err != nil {
+				t.Errorf("%s: %.100q: Read: %v", way, f.err, err)
+			}
+			f.check(t, way+", bytes from the client", <-service.got)
 		}
 		c.Close()
 		if err := c.Fail(t.Context(), 0); err == nil || errors.As(err, new(*hotline.Error)) {
-			t.Errorf("%s: a call that failed here looks as if the server had answered: %v", address, err)
+			t.Errorf("%s: a call that failed here looks as if the server had answered: %v", way, err)
 		}
 	}
 }

@@ -50,6 +50,9 @@ func (t *typedMethod) newFrame() *frame {
 
 // invoke answers a call.
 func (t *typedMethod) invoke(ctx context.Context, call *link.Incoming) error {
+	if call.Values != nil {
+		return t.enter(ctx, call.Values.(*frame))
+	}
 	v, err := t.run(ctx, call.Payload)
 	if err != nil {
 		return err
@@ -80,6 +83,21 @@ func (t *typedMethod) run(ctx context.Context, payload []byte) (*frame, error) {
 		return nil, err
 	}
 	return v, nil
+}
+
+// enter enters the method with the arguments in a client's frame, of the same types, and leaves the results there.
+func (t *typedMethod) enter(ctx context.Context, v *frame) error {
+	if t.form != nil {
+		return t.form.call(t.entry, ctx, &v.args.at, &v.results.at)
+	}
+	own := t.frames.Get().(*frame) // which package reflect can call the method with
+	own.args.set(&v.args)
+	err := t.slow(ctx, own)
+	if err == nil {
+		v.results.set(&own.results)
+	}
+	t.end(own)
+	return err
 }
 
 // callSlow enters the method by package reflect.

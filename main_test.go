@@ -24,6 +24,19 @@ func TestMain(m *testing.M) {
 		marksMain()
 		return
 	}
+	if os.Getenv(siegeEnv) != "" {
+		siegeMain()
+		return
+	}
+	if os.Getenv(bulkEnv) != "" {
+		bulkMain()
+		return
+	}
+	if os.Getenv(termEnv) != "" {
+		termMain()
+		return
+	}
+	wait.Parallel()
 	goleak.VerifyTestMain(m)
 }
 
@@ -56,6 +69,16 @@ func waitReady(t testing.TB, dir string, n int, ended chan error) {
 // addressOf returns the address by which the only service in the directory is reached over a transport.
 func addressOf(t testing.TB, dir, scheme string) string {
 	t.Helper()
+	all := addressesOf(t, dir, scheme)
+	if len(all) == 0 {
+		t.Fatalf("nothing is reached over %s", scheme)
+	}
+	return all[0]
+}
+
+// addressesOf returns the addresses by which instances in the directory are reached over a transport.
+func addressesOf(t testing.TB, dir, scheme string) (found []string) {
+	t.Helper()
 	d, err := registry.Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -67,12 +90,29 @@ func addressOf(t testing.TB, dir, scheme string) string {
 	for _, i := range all {
 		for _, a := range i.Addresses {
 			if strings.HasPrefix(a, scheme+"://") {
-				return a
+				found = append(found, a)
 			}
 		}
 	}
-	t.Fatalf("nothing is reached over %s: %v", scheme, all)
-	return ""
+	return found
+}
+
+// ways are the ways in which a server in this process can be called: over each transport, and directly.
+var ways = []string{"shm", "unix", "tcp", "inproc", "direct"}
+
+// dialerBy returns a dialer, and the address, for one of the ways to the services of srv, which are in dir. TCP is for
+// one service only.
+func dialerBy(t testing.TB, way, dir string, srv *hotline.Server) (*hotline.Dialer, string) {
+	t.Helper()
+	d := &hotline.Dialer{Dir: dir, Server: srv}
+	switch way {
+	case "direct":
+		d.Direct = true
+		return d, "inproc://"
+	case "tcp":
+		return d, addressOf(t, dir, "tcp")
+	}
+	return d, way + "://"
 }
 
 // errorsIsOutcome reports whether err says what became of a call that was lost.

@@ -39,8 +39,8 @@ func WithMetadata(ctx context.Context, key, value string) context.Context {
 }
 
 // WithReplyMetadata returns a context whose calls ask for the metadata of their replies. When a call has ended, also
-// by an error that the method returned, *reply is what came with it, and nil if nothing did. The context is for one
-// call at a time.
+// by an error that the method returned, *reply is what came with it, and nil if nothing did, as when its caller has left a
+// stream. The context is for one call at a time, from its beginning on.
 func WithReplyMetadata(ctx context.Context, reply *Metadata) context.Context {
 	s := scopeOf(ctx).derive()
 	s.reply = reply
@@ -131,11 +131,20 @@ func (m Metadata) set(key, value string) error {
 		&link.TooLargeError{What: "metadata", Size: n, Limit: wire.MaxMetadata})
 }
 
+// forget begins a call: what came with the one before is not its own. s may be nil.
+func (s *scope) forget() {
+	if s != nil && s.reply != nil {
+		*s.reply = nil
+	}
+}
+
 // attach gives a request the metadata of its context. s may be nil.
 func (s *scope) attach(r *link.Request) error {
 	if s == nil {
+		r.Metadata = nil // that of an attempt before, with another context
 		return nil
 	}
+	s.forget()
 	if s.err != nil {
 		return fmt.Errorf("%w: %w", ErrNotExecuted, s.err)
 	}
@@ -198,11 +207,11 @@ func (a *answering) end() []byte {
 	return wire.AppendMetadata(nil, a.reply)
 }
 
-// invokeWithMetadata answers a call that came with metadata.
-func (m *method) invokeWithMetadata(ctx context.Context, c *link.Incoming) error {
+// withMetadata answers a call that came with metadata, by invoke.
+func withMetadata(ctx context.Context, c *link.Incoming, method string, invoke func(context.Context, *link.Incoming) error) error {
 	incoming, err := wire.ParseMetadata(c.Metadata)
 	if err != nil {
-		return wire.Errorf(wire.CodeBadArguments, "call of %s: %v", m.name, err)
+		return wire.Errorf(wire.CodeBadArguments, "call of %s: %v", method, err)
 	}
 	s := &scope{sent: make(Metadata), answering: &answering{incoming: incoming}}
 	for _, key := range []string{traceParent, traceState} {
@@ -210,7 +219,7 @@ func (m *method) invokeWithMetadata(ctx context.Context, c *link.Incoming) error
 			s.set(key, value)
 		}
 	}
-	err = m.invoke(&answerContext{ctx, s}, c)
+	err = invoke(&answerContext{ctx, s}, c)
 	c.ReplyMetadata = s.answering.end()
 	return err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -59,6 +61,38 @@ func (s *notesServer) Set(ctx context.Context, key string, bytes int) (string, e
 	return "", nil
 }
 
+// Items streams what came, as Notes returns it, and Upload and Both are Notes for what the client streams.
+func (s *notesServer) Items(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		got, err := s.Notes(ctx)
+		for key, value := range got {
+			if !yield(key+"="+value, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield("", err)
+		}
+	}
+}
+
+func (s *notesServer) Upload(ctx context.Context, items iter.Seq[any]) (map[string]string, error) {
+	for range items {
+	}
+	return s.Notes(ctx)
+}
+
+func (s *notesServer) Both(ctx context.Context, items iter.Seq[any]) iter.Seq2[string, error] {
+	for range items {
+	}
+	return s.Items(ctx)
+}
+
+func (s *notesServer) Bytes(ctx context.Context) (io.ReadCloser, error) {
+	got, err := s.Notes(ctx)
+	return io.NopCloser(strings.NewReader(fmt.Sprint(got))), err
+}
+
 // Outer calls Left with its own context, and with a pair more if it is asked to.
 func (s *notesServer) Outer(ctx context.Context, key string) (map[string]string, time.Duration, error) {
 	if key != "" {
@@ -98,21 +132,22 @@ type notesClient struct {
 	Left                      func(ctx context.Context) (map[string]string, time.Duration, error)
 	Wait                      func(ctx context.Context) error
 	OuterWait                 func(ctx context.Context) error
+	Items                     func(ctx context.Context) iter.Seq2[string, error]
+	Upload                    func(ctx context.Context, items iter.Seq[any]) (map[string]string, error)
+	Both                      func(ctx context.Context, items iter.Seq[any]) iter.Seq2[string, error]
+	Bytes                     func(ctx context.Context) (io.ReadCloser, error)
 }
 
-// overEveryTransport serves notes, whose Outer methods call over the same transport, and runs a test for each.
+// overEveryTransport serves notes, whose Outer methods call in the same way, and runs a test for each way.
 func overEveryTransport(t *testing.T, test func(t *testing.T, s *notesServer, c *notesClient)) {
 	t.Helper()
-	for _, scheme := range []string{"shm", "unix", "tcp", "inproc"} {
-		t.Run(scheme, func(t *testing.T) {
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
 			service := &notesServer{began: make(chan context.Context, 1)}
 			srv := &hotline.Server{TCPBind: "127.0.0.1:0"}
 			dir := serve(t, srv, service)
-			address := scheme + "://"
-			if scheme == "tcp" {
-				address = addressOf(t, dir, scheme)
-			}
-			d, c := &hotline.Dialer{Dir: dir, Server: srv}, new(notesClient)
+			d, address := dialerBy(t, way, dir, srv)
+			c := new(notesClient)
 			for _, client := range []*notesClient{c, &service.inner} {
 				if err := d.Connect(t.Context(), client, address); err != nil {
 					t.Fatal(err)
@@ -183,6 +218,98 @@ func TestMetadataBothWays(t *testing.T) {
 			t.Errorf("Notes after it: %v", err)
 		}
 	})
+}
+
+// streamedNotes makes each kind of call that streams, and returns what the method says came.
+var streamedNotes = map[string]func(ctx context.Context, c *notesClient) (string, error){
+	"Items": func(ctx context.Context, c *notesClient) (string, error) {
+		all, err := collect(c.Items(ctx))
+		return fmt.Sprint(all), err
+	},
+	"Upload": func(ctx context.Context, c *notesClient) (string, error) {
+		got, err := c.Upload(ctx, slices.Values([]any{1, "two"}))
+		return fmt.Sprint(got), err
+	},
+	"Both": func(ctx context.Context, c *notesClient) (string, error) {
+		all, err := collect(c.Both(ctx, slices.Values([]any{1, "two"})))
+		return fmt.Sprint(all), err
+	},
+	"Bytes": func(ctx context.Context, c *notesClient) (string, error) {
+		r, err := c.Bytes(ctx)
+		if err != nil {
+			return "", err
+		}
+		defer r.Close()
+		all, err := io.ReadAll(r)
+		return string(all), err
+	},
+}
+
+// Metadata goes both ways beside streams, and beside their errors.
+func TestMetadataOfStreams(t *testing.T) {
+	overEveryTransport(t, func(t *testing.T, _ *notesServer, c *notesClient) {
+		for name, call := range streamedNotes {
+			var reply hotline.Metadata
+			asks := hotline.WithReplyMetadata(hotline.WithMetadata(t.Context(), "key", "value"), &reply)
+			if got, err := call(asks, c); err != nil || !strings.Contains(got, "key") || !strings.Contains(got, "value") ||
+				!maps.Equal(reply, map[string]string{"key": "[value]"}) {
+				t.Errorf("%s: got %q, %v, and the reply's metadata %q", name, got, err, reply)
+			}
+			reply = nil
+			if _, err := call(hotline.WithMetadata(asks, "fail", "as asked"), c); err == nil || err.Error() != "as asked" ||
+				!maps.Equal(reply, map[string]string{"key": "[value]", "fail": "[as asked]"}) {
+				t.Errorf("%s that fails: got %v, and the reply's metadata %q", name, err, reply)
+			}
+		}
+	})
+}
+
+// What came with the call before is not left where nothing came.
+func TestStaleReplyMetadata(t *testing.T) {
+	overEveryTransport(t, func(t *testing.T, _ *notesServer, c *notesClient) {
+		var reply hotline.Metadata
+		ctx := hotline.WithReplyMetadata(hotline.WithMetadata(t.Context(), "key", "value"), &reply)
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		unsent := slices.Values([]any{1, make(chan int)})
+		for name, call := range map[string]func(){
+			"a stream that is left": func() {
+				for range c.Items(ctx) {
+					break
+				}
+			},
+			"a reader that is left": func() {
+				if r, err := c.Bytes(ctx); err == nil {
+					r.Close()
+				}
+			},
+			"an item that can't be sent": func() { c.Upload(ctx, unsent) },
+			"a stream that is nil":       func() { c.Upload(ctx, nil) },
+			"a context that has ended":   func() { c.Notes(ended) },
+			"no such method":             func() { c.Call(ctx, "None", nil) },
+		} {
+			reply = hotline.Metadata{"from": "before"}
+			if call(); reply != nil {
+				t.Errorf("%s: got %q", name, reply)
+			}
+		}
+	})
+}
+
+// Nor where an interceptor has refused the call.
+func TestStaleReplyMetadataOfARefusedCall(t *testing.T) {
+	refuse := func(context.Context, *hotline.Call, func(context.Context) error) error { return hotline.ErrNotExecuted }
+	srv := new(hotline.Server)
+	dir := serve(t, srv, new(notesServer))
+	var c notesClient
+	if err := (&hotline.Dialer{Dir: dir, Interceptors: []hotline.Interceptor{refuse}}).Connect(t.Context(), &c); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	reply := hotline.Metadata{"from": "before"}
+	if _, err := c.Notes(hotline.WithReplyMetadata(t.Context(), &reply)); !errors.Is(err, hotline.ErrNotExecuted) || reply != nil {
+		t.Errorf("got %v, and the reply's metadata %q", err, reply)
+	}
 }
 
 // At the limit metadata goes both ways; a byte more is an error that names the key and the sizes, before anything is sent

@@ -18,9 +18,12 @@ import (
 type method struct {
 	name        string // in Go
 	wire        wire.Method
-	trustedOnly bool          // its codec is for trusted peers
-	inPlace     bool          // it takes a *Buffer
+	trustedOnly bool // its codec is for trusted peers
+	inPlace     bool // it takes a *Buffer
+	kind        CallKind
 	stream      *streamMethod // nil for a method without streams
+	direct      passing       // how a call in this process is passed to it
+	sig         *signature
 	invoke      func(ctx context.Context, c *link.Incoming) error
 }
 
@@ -97,7 +100,7 @@ func compile(v reflect.Value, m reflect.Method, tags methodTags, base string, co
 	if err != nil {
 		return nil, fmt.Errorf("%w (or leave the method out: `except:%q` on the base)", err, m.Name)
 	}
-	out := &method{name: m.Name, trustedOnly: codec.TrustedOnly(c)}
+	out := &method{name: m.Name, trustedOnly: codec.TrustedOnly(c), kind: sig.kind(), sig: &sig}
 	out.wire = wire.Method{
 		Name: wireName(m.Name, tags), Codec: c.Name(), Arguments: args, Results: results, Signature: sig.text(m.Name),
 		Fingerprint: shape.Fingerprint(args + results),
@@ -110,8 +113,9 @@ func compile(v reflect.Value, m reflect.Method, tags methodTags, base string, co
 		out.inPlace = sig.takesBuffer()
 		out.invoke = newPlacedMethod(v, m, &sig).invoke
 	case c.Name() == "raw":
-		out.invoke = rawInvoker(v, m, &sig)
+		out.invoke, out.direct = rawInvoker(v, m, &sig), asBytes
 	default:
+		out.direct = asValues
 		out.invoke = newTypedMethod(v, m, &sig, c).invoke
 	}
 	return out, nil

@@ -127,7 +127,7 @@ func compileNetRPC(v reflect.Value, m reflect.Method, c codec.Codec) (*method, e
 	t := newTypedMethod(v, m, &sig, c)
 	t.form, t.slow = nil, t.callNetRPC
 	return &method{
-		name: m.Name, trustedOnly: codec.TrustedOnly(c), invoke: t.invoke,
+		name: m.Name, trustedOnly: codec.TrustedOnly(c), invoke: t.invoke, direct: asValues, sig: &sig,
 		wire: wire.Method{
 			Name: m.Name, Codec: c.Name(), Arguments: args, Results: results, Signature: sig.text(m.Name),
 			Fingerprint: shape.Fingerprint(args + results),

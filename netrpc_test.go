@@ -188,7 +188,7 @@ func TestNetRPCOverStream(t *testing.T) {
 
 // A receiver of package net/rpc, served as it is.
 func ExampleNetRPC() {
-	dir, stop := serveExample(&hotline.NetRPC{Receiver: new(Arith), Port: "arith"}, "Arith")
+	dir, stop := serveExample(new(hotline.Server), &hotline.NetRPC{Receiver: new(Arith), Port: "arith"}, "Arith")
 	defer stop()
 	ctx := context.Background()
 

@@ -29,19 +29,15 @@ func (s *noteServer) Fail() error                             { s.total.Add(1); 
 func (s *noteServer) Total() int64                            { return s.total.Load() }
 
 func TestOneway(t *testing.T) {
-	for _, scheme := range []string{"shm", "unix", "tcp", "inproc"} {
-		t.Run(scheme, func(t *testing.T) {
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
 			srv := &hotline.Server{TCPBind: "127.0.0.1:0"}
 			dir := serve(t, srv, new(noteServer))
-			address := scheme + "://"
-			if scheme == "tcp" {
-				address = addressOf(t, dir, "tcp")
-			}
 			var c struct {
 				hotline.ClientMethodsBase `name:"notes"`
 				noteMethods
 			}
-			d := &hotline.Dialer{Dir: dir, Server: srv}
+			d, address := dialerBy(t, way, dir, srv)
 			if err := d.Connect(t.Context(), &c, address); err != nil {
 				t.Fatal(err)
 			}

@@ -77,7 +77,10 @@ func peerMain() {
 }
 
 // startPeer starts a peer, and stops it when the test ends.
-func startPeer(t testing.TB) (dir string, peer *exec.Cmd) {
+func startPeer(t testing.TB) (dir string, peer *exec.Cmd) { return startPeerAs(t, func(*exec.Cmd) {}) }
+
+// startPeerAs is startPeer with a last change to how it is started.
+func startPeerAs(t testing.TB, change func(*exec.Cmd)) (dir string, peer *exec.Cmd) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "hl")
 	if err != nil {
@@ -90,6 +93,7 @@ func startPeer(t testing.TB) (dir string, peer *exec.Cmd) {
 	peer = exec.Command(exe)
 	peer.Env = append(os.Environ(), peerEnv+"="+dir)
 	peer.Stderr = os.Stderr
+	change(peer)
 	stdin, err := peer.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -135,27 +139,31 @@ func echoByHand(ln net.Listener) {
 
 // A client sees its server's death at once, in the middle of a call and between calls.
 func TestServerKilled(t *testing.T) {
+	t.Parallel()
 	for _, address := range []string{"shm://", "unix://"} {
-		dir, peer := startPeer(t)
-		var c echoClient
-		d := &hotline.Dialer{Dir: dir}
-		if err := d.Connect(t.Context(), &c, address); err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		asleep := make(chan error)
-		go func() { asleep <- c.Sleep(context.Background(), time.Hour) }()
-		if _, err := c.Sum(t.Context(), 1, 2); err != nil {
-			t.Fatal(err)
-		}
-		if err := peer.Process.Signal(syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-asleep; !errorsIsOutcome(err) {
-			t.Errorf("%s: a call whose server was killed: got %v, want ErrMaybeExecuted or ErrNotExecuted", address, err)
-		}
-		if _, err := c.Sum(t.Context(), 1, 2); !errorsIsOutcome(err) {
-			t.Errorf("%s: a call afterwards: got %v, want ErrNotExecuted", address, err)
-		}
+		t.Run(address, func(t *testing.T) {
+			t.Parallel() // the last call waits for another instance
+			dir, peer := startPeer(t)
+			var c echoClient
+			d := &hotline.Dialer{Dir: dir}
+			if err := d.Connect(t.Context(), &c, address); err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			asleep := make(chan error)
+			go func() { asleep <- c.Sleep(context.Background(), time.Hour) }()
+			if _, err := c.Sum(t.Context(), 1, 2); err != nil {
+				t.Fatal(err)
+			}
+			if err := peer.Process.Signal(syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-asleep; !errorsIsOutcome(err) {
+				t.Errorf("a call whose server was killed: got %v, want ErrMaybeExecuted or ErrNotExecuted", err)
+			}
+			if _, err := c.Sum(t.Context(), 1, 2); !errorsIsOutcome(err) {
+				t.Errorf("a call afterwards: got %v, want ErrNotExecuted", err)
+			}
+		})
 	}
 }

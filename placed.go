@@ -2,7 +2,6 @@ package hotline
 
 import (
 	"context"
-	"fmt"
 	"reflect"
 	"sync"
 
@@ -72,19 +71,19 @@ func (p *placedMethod) finish(v *frame, call *link.Incoming, failed error) error
 // placedProxy makes the function of a raw method that takes or returns a *Buffer.
 func (b *binding) placedProxy(c *Client) reflect.Value {
 	p := &proxy{name: b.name, sig: &b.sig}
-	p.placed = func(ctx context.Context, v *frame) error { return b.callPlaced(ctx, c, v) }
+	p.carry = func(ctx context.Context, v *frame) error { return b.callPlaced(ctx, c, v) }
 	p.frames.New = func() any { return newFrame(p.sig) }
 	return p.function(b.field.Type())
 }
 
 // callPlaced makes the call whose argument is in v, and leaves its result there.
 func (b *binding) callPlaced(ctx context.Context, c *Client, v *frame) error {
-	r := link.Request{InPlace: b.sig.returnsBuffer()}
+	r := request{Request: link.Request{InPlace: b.sig.returnsBuffer()}}
 	r.Fresh = !r.InPlace && len(b.sig.results) == 1
 	if b.sig.takesBuffer() {
 		loan, err := (*v.args.ptrs[0].(**Buffer)).give()
 		if err != nil {
-			return fmt.Errorf("hotline: %s: %w: %w", b.name, ErrNotExecuted, err)
+			return notBegun(ctx, b.name, err)
 		}
 		defer loan.Release()
 		r.Loan, r.Payload = loan, loan.Bytes()

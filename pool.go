@@ -17,6 +17,8 @@ type pool struct {
 	mu      sync.Mutex
 	members []*session     // guarded by mu: links that took calls when they were last looked at, fastest transport first
 	retired []*link.Client // guarded by mu: links that take no more calls, and may have some in flight
+	surplus []*link.Client // guarded by mu: likewise, because there is a faster one to the instance, or it refuses calls: they don't end by themselves
+	lost    uint64         // guarded by mu: how many members have ended, or were dropped
 	failure error          // guarded by mu: why no link could be made when it was last tried
 	closed  bool           // guarded by mu
 }
@@ -75,6 +77,7 @@ func (p *pool) sortOutLocked() {
 			open = append(open, s)
 		} else {
 			p.retired = append(p.retired, s.link)
+			p.lost++
 		}
 	}
 	clear(p.members[len(open):])
@@ -89,32 +92,48 @@ func (p *pool) sortOutLocked() {
 	p.chooseHotLocked()
 }
 
-// chooseHotLocked leaves the hot link as it is while it is a member.
+// chooseHotLocked leaves the hot link as it is while it is a member, and none is faster.
 func (p *pool) chooseHotLocked() {
-	p.several.Store(len(p.members) > 1)
-	if len(p.members) > 0 && !slices.Contains(p.members, p.hot.Load()) {
-		p.hot.Store(p.members[rand.IntN(p.fastestLocked())])
+	n := p.fastestLocked()
+	p.several.Store(n > 1)
+	if n > 0 && !slices.Contains(p.members[:n], p.hot.Load()) {
+		p.hot.Store(p.members[rand.IntN(n)])
 	}
 }
 
-// add makes s a member. A pool that was closed, or has a link to that instance, closes it.
+// add makes s a member, in the place of a slower link to the same instance. It closes s where the pool was closed, or has a
+// link to that instance that is as fast.
 func (p *pool) add(s *session) error {
 	p.mu.Lock()
 	closed := p.closed
-	if closed || p.hasLocked(s.welcome.Instance) {
-		p.mu.Unlock()
-		s.link.Close() // which may take its time
-		if closed {
-			return ErrClosed
-		}
+	added := !closed && p.addLocked(s)
+	p.mu.Unlock()
+	if added {
 		return nil
 	}
-	defer p.mu.Unlock()
+	s.link.Close() // which may take its time
+	if closed {
+		return ErrClosed
+	}
+	return nil
+}
+
+func (p *pool) addLocked(s *session) bool {
+	p.sortOutLocked()
+	if i := slices.IndexFunc(p.members, s.sameInstance); i >= 0 {
+		slower := p.members[i].link
+		if p.members[i].rank <= s.rank {
+			return false
+		}
+		p.members = slices.Delete(p.members, i, i+1)
+		slower.Retire()
+		p.surplus = append(p.surplus, slower)
+	}
 	at, _ := slices.BinarySearchFunc(p.members, s.rank, func(m *session, rank int) int { return m.rank - rank })
 	p.members = slices.Insert(p.members, at, s)
 	p.failure = nil
 	p.chooseHotLocked()
-	return nil
+	return true
 }
 
 // drop takes a link out that was lost or drains; calls in flight on it go on.
@@ -126,27 +145,69 @@ func (p *pool) drop(s *session) {
 		return
 	}
 	p.members = slices.Delete(p.members, i, i+1)
-	p.retired = append(p.retired, s.link)
+	if _, open := s.link.Load(); open { // its server refuses calls, and won't end it
+		s.link.Retire()
+		p.surplus = append(p.surplus, s.link)
+	} else {
+		p.retired = append(p.retired, s.link)
+	}
+	p.lost++
 	p.sortOutLocked()
 }
 
-// has reports whether a member is linked to the instance.
-func (p *pool) has(instance string) bool {
+// linked reports whether there is a link for calls.
+func (p *pool) linked() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.hasLocked(instance)
+	p.sortOutLocked()
+	return len(p.members) > 0
 }
 
-func (p *pool) hasLocked(instance string) bool {
-	return slices.ContainsFunc(p.members, func(m *session) bool { return m.welcome.Instance == instance })
+// rank returns how fast the link to an instance is, or the one that was made by an address. Either may be empty.
+func (p *pool) rank(instance, address string) (rank int, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.members {
+		if instance != "" && m.welcome.Instance == instance || m.address == address {
+			return m.rank, true
+		}
+	}
+	return 0, false
+}
+
+// tidy takes out the links that have ended, closes those that nobody needs any more, and returns how many were ever lost.
+func (p *pool) tidy() (lost uint64) {
+	p.mu.Lock()
+	p.sortOutLocked()
+	var idle []*link.Client
+	p.surplus = slices.DeleteFunc(p.surplus, func(l *link.Client) bool {
+		if l.InFlight() > 0 {
+			return false
+		}
+		idle = append(idle, l) // and it stays so
+		return true
+	})
+	lost = p.lost
+	p.mu.Unlock()
+	for _, l := range idle {
+		l.Close()
+	}
+	return lost
+}
+
+// untidy reports whether there are links that tidy is to close.
+func (p *pool) untidy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.surplus) > 0
 }
 
 // failed notes, and returns, why no link could be made.
-func (p *pool) failed(reasons []error) error {
+func (p *pool) failed(cause error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.failure = oneError(reasons)
-	return p.failure
+	p.failure = cause
+	return cause
 }
 
 // lastFailure returns what failed noted last.
@@ -165,11 +226,11 @@ func (p *pool) isClosed() bool {
 // close ends all links.
 func (p *pool) close() {
 	p.mu.Lock()
-	links := p.retired
+	links := append(p.retired, p.surplus...)
 	for _, s := range p.members {
 		links = append(links, s.link)
 	}
-	p.closed, p.members, p.retired = true, nil, nil
+	p.closed, p.members, p.retired, p.surplus = true, nil, nil, nil
 	p.mu.Unlock()
 	for _, l := range links {
 		l.Close()

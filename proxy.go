@@ -25,22 +25,29 @@ func (b *binding) proxy(c *Client) reflect.Value {
 
 // call sends a request and waits for the reply, on another link where the first one does not do.
 func (b *binding) call(ctx context.Context, c *Client, payload []byte, fresh bool) (link.Reply, error) {
-	return b.request(ctx, c, &link.Request{Payload: payload, Fresh: fresh})
+	return b.request(ctx, c, &request{Request: link.Request{Payload: payload, Fresh: fresh}})
 }
 
-// request is call for a request that is made up but for its method. One in shared memory goes over the link that shares it,
-// busy or not.
-func (b *binding) request(ctx context.Context, c *Client, r *link.Request) (link.Reply, error) {
-	r.Timeout = b.tags.timeout
+// request is call for a request that is made up but for its method.
+func (b *binding) request(ctx context.Context, c *Client, r *request) (link.Reply, error) {
+	if c.dialer.Interceptors != nil {
+		return b.intercepted(ctx, c, r)
+	}
+	return b.exchange(ctx, c, r)
+}
+
+// exchange sends a request, and again where that is safe. One in shared memory goes over the link that shares it, busy or not.
+func (b *binding) exchange(ctx context.Context, c *Client, r *request) (link.Reply, error) {
+	r.Timeout, r.oneway = b.tags.timeout, b.tags.oneway
 	about := scopeOf(ctx)
-	if err := about.attach(r); err != nil {
+	if err := about.attach(&r.Request); err != nil {
 		return link.Reply{}, c.dialer.known.callError(b.name, err)
 	}
 	s := c.pool.hot.Load()
 	r.Method = s.numbers[b.index]
-	reply, err := c.send(ctx, s, !r.Loan.Shared(), b.tags.oneway, r)
+	reply, err := c.send(ctx, s, !r.Loan.Shared(), r)
 	if err != nil && again(err, b.mayRepeat(r)) {
-		reply, err = b.callAgain(ctx, c, *r, s, err)
+		reply, err = b.callAgain(ctx, c, r, s, err)
 	}
 	if err = about.collect(&reply, err); err != nil {
 		return reply, c.dialer.known.callError(b.name, err)
@@ -50,25 +57,30 @@ func (b *binding) request(ctx context.Context, c *Client, r *link.Request) (link
 
 // mayRepeat reports whether a request may be sent again that the server may have begun to execute. In a block of
 // shared memory the method may have changed it.
-func (b *binding) mayRepeat(r *link.Request) bool { return b.tags.idempotent && !r.Loan.Shared() }
+func (b *binding) mayRepeat(r *request) bool { return b.tags.idempotent && !r.Loan.Shared() }
 
-// bounded returns a context that ends with the call's timeout, where it has one: for what may wait for an instance.
-func (b *binding) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	if b.tags.timeout == 0 {
+// bounded returns a context that ends with the request's timeout, where it has one: for what may wait for an instance.
+func (r *request) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	switch {
+	case r.Timeout == 0:
 		return ctx, func() {}
+	case r.Ends.IsZero():
+		return context.WithTimeout(ctx, r.Timeout)
 	}
-	return context.WithTimeout(ctx, b.tags.timeout)
+	return context.WithDeadline(ctx, r.Ends)
 }
 
 // callAgain is what request does when its first attempt is to be repeated.
-func (b *binding) callAgain(ctx context.Context, c *Client, r link.Request, s *session, cause error) (reply link.Reply, err error) {
-	ctx, cancel := b.bounded(ctx)
+func (b *binding) callAgain(ctx context.Context, c *Client, first *request, s *session, cause error) (reply link.Reply, err error) {
+	ctx, cancel := first.bounded(ctx)
 	defer cancel()
+	r := *first // a copy: what closures refer to is on the heap
 	err = c.retry(ctx, b.name, b.mayRepeat(&r), s, cause, func(s *session, _ bool) (err error) {
 		r.Method = s.numbers[b.index]
-		reply, err = c.send(ctx, s, false, b.tags.oneway, &r)
+		reply, err = c.send(ctx, s, false, &r)
 		return err
 	})
+	first.by = r.by
 	return reply, err
 }
 
@@ -116,7 +128,7 @@ type proxy struct {
 	results codec.Plan
 	oneway  bool // there is no reply
 	send    func(ctx context.Context, payload []byte) (link.Reply, error)
-	placed  func(ctx context.Context, v *frame) error // makes the call where a *Buffer is passed or returned; else nil
+	carry   func(ctx context.Context, v *frame) error // makes the call where a *Buffer is passed or returned, or where it may be direct; else nil
 	frames  sync.Pool                                 // *frame
 }
 
@@ -125,6 +137,9 @@ func (b *binding) typedProxy(c *Client) reflect.Value {
 	p := b.newProxy(func(ctx context.Context, payload []byte) (link.Reply, error) {
 		return b.call(ctx, c, payload, false)
 	})
+	if c.dialer.Direct && !b.tags.oneway {
+		b.makeDirect(c, p)
+	}
 	return p.function(b.field.Type())
 }
 
@@ -159,12 +174,12 @@ func (p *proxy) end(v *frame) {
 
 // call encodes the arguments, calls and decodes the results.
 func (p *proxy) call(ctx context.Context, v *frame) error {
-	if p.placed != nil {
-		return p.placed(ctx, v)
+	if p.carry != nil {
+		return p.carry(ctx, v)
 	}
 	payload, err := p.args.Append(v.buf[:0], v.args.ptrs)
 	if err != nil {
-		return fmt.Errorf("hotline: %s: %w: arguments: %w", p.name, ErrNotExecuted, err)
+		return notBegun(ctx, p.name, fmt.Errorf("arguments: %w", err))
 	}
 	v.buf = payload
 	reply, err := p.send(ctx, payload)
@@ -174,7 +189,18 @@ func (p *proxy) call(ctx context.Context, v *frame) error {
 	if p.oneway {
 		return nil
 	}
-	err = p.results.Decode(reply.Body, v.results.ptrs)
+	return p.decode(&reply, v)
+}
+
+// notBegun is the end of a call that was not made, because of what it was given.
+func notBegun(ctx context.Context, method string, err error) error {
+	scopeOf(ctx).forget()
+	return fmt.Errorf("hotline: %s: %w: %w", method, ErrNotExecuted, err)
+}
+
+// decode takes the results from a reply.
+func (p *proxy) decode(reply *link.Reply, v *frame) error {
+	err := p.results.Decode(reply.Body, v.results.ptrs)
 	reply.Release()
 	if err != nil {
 		return fmt.Errorf("hotline: %s: results: %w", p.name, err)

@@ -64,14 +64,20 @@ func (s *rawShapes) E() error                                         { return e
 func (s *rawShapes) N()                                               { s.got = []byte("called") }
 
 func TestRawShapes(t *testing.T) {
-	service := new(rawShapes)
-	dir := serve(t, new(hotline.Server), service)
+	service, srv := new(rawShapes), new(hotline.Server)
+	dir := serve(t, srv, service)
+	for _, way := range []string{"auto", "direct"} {
+		t.Run(way, func(t *testing.T) { checkRawShapes(t, way, dir, srv, service) })
+	}
+}
+
+func checkRawShapes(t *testing.T, way, dir string, srv *hotline.Server, service *rawShapes) {
 	var c struct {
 		hotline.ClientMethodsBase `name:"raw_shapes"`
 		rawMethods
 	}
-	d := &hotline.Dialer{Dir: dir}
-	if err := d.Connect(t.Context(), &c); err != nil {
+	d, address := dialerBy(t, way, dir, srv)
+	if err := d.Connect(t.Context(), &c, address); err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()

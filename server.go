@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -14,7 +16,6 @@ import (
 
 	"hotline/codec"
 	"hotline/internal/link"
-	"hotline/internal/pipe"
 	"hotline/internal/spin"
 	"hotline/internal/worker"
 	"hotline/registry"
@@ -44,8 +45,15 @@ type Server struct {
 	// [KnownError].
 	Errors []KnownError
 
+	// Interceptors are code around every call that the server answers, the outermost first; see [Interceptor].
+	Interceptors []Interceptor
+
 	// Docs gives methods, by "Type.Method", the doc comments that `hotline describe` shows.
 	Docs map[string]string
+
+	// InprocOnly makes this a server that clients in this process alone reach, by inproc://. It listens nowhere, is in no
+	// runtime directory, and leaves ports and names to others. It excludes TCPBind and a manager.
+	InprocOnly bool
 
 	// Dir is the runtime directory; by default $HOTLINE_DIR, else $XDG_RUNTIME_DIR/hotline, else a directory of the
 	// user's own in the system's temporary directory.
@@ -60,7 +68,8 @@ type Server struct {
 	// HandshakeTimeout is how long a client may take to say who it is; 10 s by default.
 	HandshakeTimeout time.Duration
 
-	// DrainTimeout is how long Serve waits for calls in flight when its context has ended; 10 s by default.
+	// DrainTimeout is how long Serve waits for calls in flight when its context has ended; 10 s by default. A manager's
+	// stop_timeout takes its place: the calls have five sixths of that.
 	DrainTimeout time.Duration
 
 	// MaxSpin is the longest that a link may poll for its peer before it sleeps: CPU time for speed. Zero is 100 µs,
@@ -73,18 +82,20 @@ type Server struct {
 	// when they have not for a while. Messages that find no room there are sent as others are.
 	BufferMemory int
 
-	// Logger takes the server's log; by default it goes to standard error, for people. Handlers' panics, with
-	// their stacks, are there and nowhere else.
+	// Logger takes the server's log; by default it goes to standard error, for people, and as JSON under a manager,
+	// which keeps it. Handlers' panics, with their stacks, are there and nowhere else.
 	Logger *zerolog.Logger
 
 	mu       sync.Mutex
 	services []*service
 	serving  bool
-	known    *knownErrors    // from Errors, when Serve has begun
-	hosts    []*host         // while they take connections
-	stop     chan struct{}   // closed to end Serve
-	stopCtx  context.Context // bounds the draining when Shutdown or Close asked for the end
-	done     chan struct{}   // closed when Serve has returned
+	managed  *worker.Settings // nil where no manager started this process; set before anything is opened
+	known    *knownErrors     // from Errors, when Serve has begun
+	hosts    []*host          // while they take connections
+	opened   chan struct{}    // closed when hosts was set, or Serve has failed; made by who asks first
+	stop     chan struct{}    // closed to end Serve
+	stopCtx  context.Context  // bounds the draining when Shutdown or Close asked for the end
+	done     chan struct{}    // closed when Serve has returned
 }
 
 // Register adds a service: a pointer to a struct that embeds [ServerMethodsBase]. The error names the type, the
@@ -109,6 +120,9 @@ func (s *Server) Register(value any) error {
 // Serve makes the services known and answers calls until ctx ends, or Shutdown or Close is called. Then it takes no
 // more calls, waits up to DrainTimeout for those in flight, and returns nil; calls that were cut off are an error. An
 // error before that says which service could not be served and why.
+//
+// In a worker whose manager was killed it does what that would have done: it ends what else is in the process group before it
+// returns, and ends the process if all this takes longer than the section's stop_timeout and a second.
 func (s *Server) Serve(ctx context.Context) error {
 	if err := s.begin(); err != nil {
 		return err
@@ -149,8 +163,12 @@ func (s *Server) Serve(ctx context.Context) error {
 }
 
 // whileManaged returns a context that ends with ctx, and when the manager asks for it or is gone: then a long Start is
-// given up too.
+// given up too. The manager asks by SIGTERM as well, which would end a program at once that does not take it; so would the
+// SIGPIPE of a line that is written when the manager is gone, which reads the process's output.
 func whileManaged(ctx context.Context, settings *worker.Settings) (context.Context, func()) {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+	unread := make(chan os.Signal, 1)
+	signal.Notify(unread, syscall.SIGPIPE)
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		select {
@@ -159,7 +177,12 @@ func whileManaged(ctx context.Context, settings *worker.Settings) (context.Conte
 		case <-ctx.Done():
 		}
 	}()
-	return ctx, cancel
+	return ctx, func() {
+		cancel()
+		settings.EndGroup()
+		signal.Stop(unread)
+		stop() // not before the end: the signal may come after what the channel says
+	}
 }
 
 // Shutdown ends Serve as its context's end does, and waits until it has returned. Calls in flight have until ctx
@@ -210,6 +233,8 @@ func (s *Server) begin() error {
 		return errors.New("hotline: MaxMessage, MaxInFlight, HandshakeTimeout and DrainTimeout must not be negative")
 	case s.BufferMemory > shm.MaxArenaSize:
 		return fmt.Errorf("hotline: BufferMemory is at most %d", shm.MaxArenaSize)
+	case s.InprocOnly && s.TCPBind != "":
+		return fmt.Errorf("hotline: InprocOnly excludes TCPBind, which is %q: leave one of them out", s.TCPBind)
 	case int64(s.MaxMessage) > 1<<32-1 || s.MaxInFlight > link.MaxMaxInFlight:
 		return fmt.Errorf("hotline: MaxMessage is at most 4 GiB - 1 and MaxInFlight at most %d", link.MaxMaxInFlight)
 	}
@@ -234,20 +259,27 @@ func (s *Server) adopt(w *worker.Settings) {
 	if w.TCPAllowInsecureSerialisation {
 		s.TCPAllowInsecureSerialisation = true
 	}
+	if d := w.DrainTimeout(); d > 0 { // it is killed a little later, whatever it says itself
+		s.DrainTimeout = d
+	}
+	s.managed = w
 }
 
 // open starts every service, or none.
 func (s *Server) open(ctx context.Context, w *worker.Settings) ([]*host, error) {
-	dir, err := registry.Open(s.Dir)
+	defer s.hasOpened()
+	dir, err := s.directory(w)
 	if err != nil {
 		return nil, fmt.Errorf("hotline: %w", err)
 	}
 	shared := &link.Options{Sentry: new(link.Sentry), Buffers: new(link.Buffers), Identify: s.known.identify}
 	spinning := spin.NewGroup(spin.CPUs())
 	var hosts []*host
-	for _, v := range s.services {
+	counters := s.newCounters(w)
+	for i, v := range s.services {
 		v.learn(s.known)
 		h := newHost(s, v, shared, spinning)
+		h.counter = counters[i]
 		if err := h.open(ctx, dir, w); err != nil {
 			return nil, errors.Join(fmt.Errorf("hotline: serve %s: %w", v.base.name, err), s.drain(ctx, hosts))
 		}
@@ -259,18 +291,15 @@ func (s *Server) open(ctx context.Context, w *worker.Settings) ([]*host, error) 
 	return hosts, nil
 }
 
-// dialInproc connects to a service of this server, in this process.
-func (s *Server) dialInproc(t *target) (link.Conn, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, h := range s.hosts {
-		if h.service.isFor(t) {
-			near, far := pipe.New("inproc://" + h.service.base.name)
-			h.meet(far) // under the lock: once hosts is empty, no connection is met any more
-			return near, nil
-		}
+// directory opens the runtime directory; nil for a server that is in none.
+func (s *Server) directory(w *worker.Settings) (*registry.Dir, error) {
+	switch {
+	case !s.InprocOnly:
+		return registry.Open(s.Dir)
+	case w != nil:
+		return nil, errors.New("a manager can't run a server that is InprocOnly: nobody would reach it")
 	}
-	return nil, fmt.Errorf("service %s is not served by this process's Server", t.key())
+	return nil, nil
 }
 
 // drain stops every service, side by side.
@@ -281,7 +310,7 @@ func (s *Server) drain(ctx context.Context, hosts []*host) error {
 	s.mu.Unlock()
 	if bound == nil {
 		var cancel context.CancelFunc
-		bound, cancel = context.WithTimeout(context.WithoutCancel(ctx), s.DrainTimeout)
+		bound, cancel = s.boundDrain(context.WithoutCancel(ctx))
 		defer cancel()
 	}
 	failures := make([]error, len(hosts))
@@ -291,6 +320,40 @@ func (s *Server) drain(ctx context.Context, hosts []*host) error {
 	}
 	wg.Wait()
 	return errors.Join(failures...)
+}
+
+// boundDrain returns a context that ends when the calls in flight have had their time: DrainTimeout from now, or from when
+// the manager that asked for the end does not wait any longer.
+func (s *Server) boundDrain(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.managed == nil || !closed(s.managed.Done()) {
+		return context.WithTimeout(ctx, s.DrainTimeout)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	go func() { // ends with ctx
+		select {
+		case <-s.managed.Gone():
+		case <-ctx.Done():
+			return
+		}
+		timeout := time.NewTimer(s.DrainTimeout)
+		defer timeout.Stop()
+		select {
+		case <-timeout.C:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// closed reports whether a channel that nothing is sent on has been closed.
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 func (s *Server) describe() []worker.Description {
@@ -314,13 +377,15 @@ func addresses(hosts []*host) []string {
 	return all
 }
 
-// defaultLogger writes for people, to standard error. A manager gives each line its time itself.
+// defaultLogger writes to standard error: for people, or, where a manager reads it, as JSON, so that lines keep their level and
+// fields. A manager gives each line its time itself.
 func defaultLogger(managed bool) *zerolog.Logger {
+	if managed {
+		l := zerolog.New(os.Stderr).Level(zerolog.InfoLevel)
+		return &l
+	}
 	w := zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.DateTime}
 	w.NoColor = !term.IsTerminal(int(os.Stderr.Fd())) || os.Getenv("NO_COLOR") != "" // no colours in files
-	if managed {
-		w.PartsExclude = []string{zerolog.TimestampFieldName}
-	}
 	l := zerolog.New(w).Level(zerolog.InfoLevel).With().Timestamp().Logger()
 	return &l
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -44,42 +45,80 @@ func (s *lifeCycle) Work(ctx context.Context) error {
 	}
 }
 
+type lifeClient struct {
+	hotline.ClientMethodsBase `name:"life_cycle"`
+	Nop                       func() error
+	Work                      func(ctx context.Context) error
+}
+
+// overEveryWay serves a service of its own, and connects to it, in each way.
+func overEveryWay(t *testing.T, test func(t *testing.T, srv *hotline.Server, service *lifeCycle, c *lifeClient)) {
+	t.Helper()
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			srv, service := new(hotline.Server), newNumberedLifeCycle()
+			if way == "tcp" {
+				srv.TCPBind = "127.0.0.1:0"
+			}
+			dir, c := serve(t, srv, service), new(lifeClient)
+			d, address := dialerBy(t, way, dir, srv)
+			if err := d.Connect(t.Context(), c, address); err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			test(t, srv, service.lifeCycle, c)
+		})
+	}
+}
+
+// numberedLifeCycle can be reached over TCP too.
+type numberedLifeCycle struct {
+	hotline.ServerMethodsBase `port:"5591" name:"life_cycle"`
+	*lifeCycle
+}
+
+func newNumberedLifeCycle() *numberedLifeCycle { return &numberedLifeCycle{lifeCycle: newLifeCycle()} }
+
 func TestShutdownLetsCallsEnd(t *testing.T) {
-	srv, service := new(hotline.Server), newLifeCycle()
-	dir := serve(t, srv, service)
-	c := dial(t, dir, "life_cycle")
-	call := c.Go(t.Context(), "Work", nil)
-	<-service.begun
-	down := make(chan error)
-	go func() { down <- srv.Shutdown(t.Context()) }()
-	wait.Until(t, "a call that is refused", func() bool {
-		err := c.Call(t.Context(), "Nop", nil)
-		if err != nil && !errors.Is(err, hotline.ErrNotExecuted) {
-			t.Errorf("a call to a draining server: got %v, want ErrNotExecuted", err)
+	t.Parallel()
+	overEveryWay(t, func(t *testing.T, srv *hotline.Server, service *lifeCycle, c *lifeClient) {
+		call := make(chan error)
+		go func() { call <- c.Work(context.Background()) }()
+		<-service.begun
+		down := make(chan error)
+		go func() { down <- srv.Shutdown(t.Context()) }()
+		wait.Until(t, "a call that is refused", func() bool {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second) // for another instance, which there is not
+			defer cancel()
+			err := c.Call(ctx, "Nop", nil)
+			if err != nil && !errors.Is(err, hotline.ErrNotExecuted) {
+				t.Errorf("a call to a draining server: got %v, want ErrNotExecuted", err)
+			}
+			return err != nil
+		})
+		close(service.finish)
+		if err := <-call; err != nil {
+			t.Errorf("the call under way: %v", err)
 		}
-		return err != nil
+		if err := <-down; err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		wantEvents(t, service, "start", "worked", "stop")
 	})
-	close(service.finish)
-	if err := call.Wait(); err != nil {
-		t.Errorf("the call under way: %v", err)
-	}
-	if err := <-down; err != nil {
-		t.Errorf("Shutdown: %v", err)
-	}
-	wantEvents(t, service, "start", "worked", "stop")
 }
 
 func TestCloseCutsCallsOff(t *testing.T) {
-	srv, service := new(hotline.Server), newLifeCycle()
-	dir := serve(t, srv, service)
-	c := dial(t, dir, "life_cycle")
-	call := c.Go(t.Context(), "Work", nil)
-	<-service.begun
-	srv.Close()
-	if err := call.Wait(); err == nil {
-		t.Error("the call under way: got no error")
-	}
-	wantEvents(t, service, "start", "cut off", "stop")
+	overEveryWay(t, func(t *testing.T, srv *hotline.Server, service *lifeCycle, c *lifeClient) {
+		call := make(chan error)
+		go func() { call <- c.Work(context.Background()) }()
+		<-service.begun
+		srv.Close()
+		if err := <-call; err == nil { // the method's, or that of the link's end
+			t.Error("the call under way: got no error")
+		}
+		wantEvents(t, service, "start", "cut off", "stop")
+	})
 }
 
 func TestStartFails(t *testing.T) {

@@ -201,37 +201,6 @@ func (s *service) isFor(t *target) bool {
 	return (t.name == "" || t.name == s.base.name) && (t.port == "" || t.port == s.base.port)
 }
 
-// linkHandler answers the calls of one link.
-type linkHandler struct {
-	service *service
-	trusted bool   // the peer may send what needs trust
-	via     string // what the link goes over, for errors
-}
-
-// Handle implements link.Handler.
-func (h *linkHandler) Handle(ctx context.Context, c *link.Incoming) error {
-	if int(c.Method) >= len(h.service.methods) {
-		return wire.Errorf(wire.CodeNoMethod, "service %s has no method number %d: it has %d", h.service.base.name, c.Method, len(h.service.methods))
-	}
-	m := h.service.methods[c.Method]
-	if (m.stream != nil) != (c.Stream != nil) {
-		return wire.Errorf(wire.CodeBadArguments, "%s was called with other streams", m.wire.Signature)
-	}
-	if m.trustedOnly && !h.trusted {
-		return wire.Errorf(wire.CodeNotAllowed, "codec %s is for trusted peers and refused over %s: use shm:// or unix://, another codec, "+
-			"or set tcp_allow_insecure_serialisation in the ini (Server.TCPAllowInsecureSerialisation)", m.wire.Codec, h.via)
-	}
-	if len(c.Metadata) > 0 {
-		return m.invokeWithMetadata(ctx, c)
-	}
-	return m.invoke(ctx, c)
-}
-
-// InPlace implements link.Placer.
-func (h *linkHandler) InPlace(method uint16) bool {
-	return int(method) < len(h.service.methods) && h.service.methods[method].inPlace
-}
-
 // Serve serves services of this process until ctx ends or SIGINT or SIGTERM comes, lets the calls in flight end, and
 // returns nil. It is the short form of a [Server] with its defaults.
 func Serve(ctx context.Context, services ...any) error {

@@ -89,6 +89,19 @@ func (s *signature) checkStreams() error {
 // streams reports whether there is a stream.
 func (s *signature) streams() bool { return s.sends != nil || s.takes != nil }
 
+// kind says which sides stream.
+func (s *signature) kind() CallKind {
+	switch {
+	case s.sends != nil && s.takes != nil:
+		return Bidirectional
+	case s.sends != nil:
+		return ClientStreaming
+	case s.takes != nil:
+		return ServerStreaming
+	}
+	return Unary
+}
+
 // canFail reports whether a caller learns that a call failed.
 func (s *signature) canFail() bool { return s.err || s.takes != nil && s.takes.elem != nil }
 

@@ -3,7 +3,6 @@ package hotline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"reflect"
 	"strings"
@@ -71,8 +70,15 @@ type cell struct {
 
 func (t *items) newCell() *cell { return &cell{values: newValues([]reflect.Type{t.elem})} }
 
+// sender takes the items of a stream, or its bytes: a *link.Stream, or who knows better what became of them.
+type sender interface {
+	Send(item []byte) error
+	Write(b []byte) (int, error)
+	Batch() int
+}
+
 // send sends all that src, an iterator or a reader, has. It returns why src failed, or why nothing more could be sent.
-func (t *items) send(s *link.Stream, src reflect.Value) (failed, unsent error) {
+func (t *items) send(s sender, src reflect.Value) (failed, unsent error) {
 	if t.elem == nil {
 		return sendBytes(s, src.Interface().(io.Reader))
 	}
@@ -87,7 +93,7 @@ func (t *items) send(s *link.Stream, src reflect.Value) (failed, unsent error) {
 	return failed, unsent
 }
 
-func (t *items) sendOne(s *link.Stream, c *cell) error {
+func (t *items) sendOne(s sender, c *cell) error {
 	if t.raw {
 		return s.Send(*c.ptrs[0].(*[]byte))
 	}
@@ -164,17 +170,47 @@ type itemError struct{ err error }
 func (e *itemError) Error() string { return "an item of the stream: " + e.err.Error() }
 func (e *itemError) Unwrap() error { return e.err }
 
-// copySize is how much of an io.Reader is read at once, in bytes.
-const copySize = 64 << 10
+// writeTo writes what next returns, until it returns an error. What w returns is its own, and io.EOF of next is none.
+func writeTo(w io.Writer, next func() ([]byte, error)) (n int64, err error) {
+	for {
+		b, err := next()
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		m, err := w.Write(b)
+		if n += int64(m); err != nil {
+			return n, err
+		}
+	}
+}
+
+// firstCopy is how much of an io.Reader is read at once in the beginning, in bytes.
+const firstCopy = 4 << 10
 
 // sendBytes is send for a reader.
-func sendBytes(s *link.Stream, r io.Reader) (failed, unsent error) {
-	buf := make([]byte, copySize)
+func sendBytes(s sender, r io.Reader) (failed, unsent error) {
+	if from, ok := r.(io.WriterTo); ok {
+		to := &streamWriter{s: s}
+		_, err := from.WriteTo(to)
+		if to.unsent != nil {
+			return nil, to.unsent
+		}
+		return err, nil
+	}
+	buf := make([]byte, firstCopy)
 	for {
 		n, err := r.Read(buf)
 		if n > 0 {
 			if _, unsent := s.Write(buf[:n]); unsent != nil {
 				return nil, unsent
+			}
+		}
+		if n == firstCopy && n == len(buf) {
+			if more := s.Batch(); more > n {
+				buf = make([]byte, more)
 			}
 		}
 		if err == io.EOF {
@@ -186,6 +222,20 @@ func sendBytes(s *link.Stream, r io.Reader) (failed, unsent error) {
 	}
 }
 
+// streamWriter is a stream for a reader that writes itself.
+type streamWriter struct {
+	s      sender
+	unsent error
+}
+
+func (w *streamWriter) Write(p []byte) (int, error) {
+	n, err := w.s.Write(p)
+	if err != nil {
+		w.unsent = err
+	}
+	return n, err
+}
+
 // streamError is callError for what a stream ended with, which may be its end.
 func (k *knownErrors) streamError(method string, err error) error {
 	if err == nil || err == io.EOF {
@@ -194,26 +244,24 @@ func (k *knownErrors) streamError(method string, err error) error {
 	return k.callError(method, err)
 }
 
-// open begins a call with streams, over another link where the first one does not do.
-func (b *binding) open(ctx context.Context, c *Client, payload []byte) (v *link.ClientStream, err error) {
-	r := link.Request{Timeout: b.tags.timeout, Payload: payload, Fresh: b.codec.Name() == "raw"}
-	if err := scopeOf(ctx).attach(&r); err != nil {
+// openStream begins a call with streams, over another link where the first one does not do. Where cause is not nil, the call has
+// been begun over r.by and ended by cause, which is safe to try again.
+func (b *binding) openStream(ctx context.Context, c *Client, r *request, cause error) (v *link.ClientStream, err error) {
+	r.Timeout, r.Fresh = b.tags.timeout, b.codec.Name() == "raw"
+	if err := scopeOf(ctx).attach(&r.Request); err != nil {
 		return nil, c.dialer.known.callError(b.name, err)
 	}
-	wait, cancel := b.bounded(ctx) // the stream itself goes on with ctx
+	wait, cancel := r.bounded(ctx) // the stream itself goes on with ctx
 	defer cancel()
-	err = c.do(wait, b.name, b.tags.idempotent, func(s *session, first bool) (err error) {
-		r.Method, r.IfIdle = s.numbers[b.index], first && c.pool.several.Load()
-		v, err = s.link.Open(ctx, &r, b.sig.sends != nil, b.sig.takes != nil)
-		if r.Shared {
-			c.scout.overlap()
-		}
+	try := func(s *session, first bool) (err error) {
+		r.Method = s.numbers[b.index]
+		v, err = c.open(ctx, s, first, r, &b.sig)
 		return err
-	})
+	}
+	if cause != nil {
+		err = c.retry(wait, b.name, b.tags.idempotent, r.by, cause, try)
+	} else {
+		err = c.do(wait, b.name, b.tags.idempotent, try)
+	}
 	return v, err
-}
-
-// encodingError says that the arguments of a call could not be encoded.
-func encodingError(method string, err error) error {
-	return fmt.Errorf("hotline: %s: %w: arguments: %w", method, ErrNotExecuted, err)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"io"
 	"iter"
+	"sync"
 	"testing"
 
 	"hotline"
@@ -36,15 +37,15 @@ func (s *peerServer) Store(_ context.Context, r io.Reader) error {
 	return err
 }
 func (s *peerServer) FetchBytes(_ context.Context, size []byte) ([]byte, error) {
-	return bulk[:binary.LittleEndian.Uint64(size)], nil
+	return bulk()[:binary.LittleEndian.Uint64(size)], nil
 }
 func (s *peerServer) Fetch(_ context.Context, size []byte) (io.ReadCloser, error) {
-	return io.NopCloser(bytes.NewReader(bulk[:binary.LittleEndian.Uint64(size)])), nil
+	return io.NopCloser(bytes.NewReader(bulk()[:binary.LittleEndian.Uint64(size)])), nil
 }
 
 const bulkSize = 32 << 20
 
-var bulk = make([]byte, bulkSize)
+var bulk = sync.OnceValue(func() []byte { return make([]byte, bulkSize) })
 
 type peerStreams struct {
 	hotline.ClientMethodsBase `name:"echo_serv"`
@@ -127,8 +128,8 @@ func BenchmarkBulk(b *testing.B) {
 			name string
 			move func() error
 		}{
-			{"to-server/call", func() error { _, err := c.StoreBytes(ctx, bulk); return err }},
-			{"to-server/reader", func() error { return c.Store(ctx, struct{ io.Reader }{bytes.NewReader(bulk)}) }},
+			{"to-server/call", func() error { _, err := c.StoreBytes(ctx, bulk()); return err }},
+			{"to-server/reader", func() error { return c.Store(ctx, struct{ io.Reader }{bytes.NewReader(bulk())}) }},
 			{"from-server/call", func() error { _, err := c.FetchBytes(ctx, size); return err }},
 			{"from-server/reader", func() error {
 				r, err := c.Fetch(ctx, size)

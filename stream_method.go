@@ -147,6 +147,12 @@ func (v *incomingStream) failed(c *cell, err error, yield func(error) bool) {
 	yield(err)
 }
 
+// WriteTo implements io.WriterTo, for io.Copy: it saves a copy.
+func (v *incomingStream) WriteTo(w io.Writer) (int64, error) {
+	n, err := writeTo(w, v.s.Next)
+	return n, v.method.known.streamError(v.method.name, err)
+}
+
 // Read implements io.Reader.
 func (v *incomingStream) Read(p []byte) (int, error) {
 	n, err := v.s.Read(p)

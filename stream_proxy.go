@@ -3,6 +3,7 @@ package hotline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 
@@ -17,17 +18,15 @@ type streamProxy struct {
 	results codec.Plan
 	sends   *items // to the server
 	takes   *items // from it
-	known   *knownErrors
-	open    func(ctx context.Context, payload []byte) (*link.ClientStream, error)
+	client  *Client
 }
 
 // streamProxy makes the function.
 func (b *binding) streamProxy(c *Client) reflect.Value {
 	p := &streamProxy{
 		binding: b, args: codec.PlanFor(b.codec, b.sig.args), results: codec.PlanFor(b.codec, b.sig.results),
-		sends: newItems(b.sig.sends, b.codec), takes: newItems(b.sig.takes, b.codec), known: c.dialer.known,
+		sends: newItems(b.sig.sends, b.codec), takes: newItems(b.sig.takes, b.codec), client: c,
 	}
-	p.open = func(ctx context.Context, payload []byte) (*link.ClientStream, error) { return b.open(ctx, c, payload) }
 	return reflect.MakeFunc(b.field.Type(), p.call)
 }
 
@@ -38,6 +37,9 @@ type streamCall struct {
 	payload []byte        // the arguments, encoded
 	err     error         // why they could not be
 	src     reflect.Value // what is to be sent; invalid for nothing
+	attempt               // at the call
+
+	came, given int64 // bytes of the streams and results, once the call has ended
 }
 
 // call is the function, as package reflect calls it.
@@ -56,9 +58,9 @@ func (p *streamProxy) call(in []reflect.Value) []reflect.Value {
 		args.elems[i].Set(in[i])
 	}
 	if c.payload, c.err = p.args.Append(nil, args.ptrs); c.err != nil {
-		c.err = encodingError(p.name, c.err)
+		c.err = fmt.Errorf("arguments: %w", c.err)
 	} else if c.src.IsValid() && c.src.IsNil() {
-		c.err = encodingError(p.name, errors.New("the stream is nil"))
+		c.err = errors.New("arguments: the stream is nil")
 	}
 	switch {
 	case p.sig.takes == nil:
@@ -69,66 +71,91 @@ func (p *streamProxy) call(in []reflect.Value) []reflect.Value {
 	return []reflect.Value{p.takes.iterator(c.run)}
 }
 
-// run is the body of the iterator that the function returns: it makes the call.
+// run is the body of the iterator that the function returns: it makes the call, anew each time.
 func (c *streamCall) run(item *cell, yield func(error) bool) {
-	v, err := c.begin()
-	if err != nil {
+	c = &streamCall{streamProxy: c.streamProxy, ctx: c.ctx, payload: c.payload, err: c.err, src: c.src}
+	left := false
+	err := c.intercepted(func() (err error) {
+		left, err = c.iterate(item, yield)
+		return err
+	})
+	if err != nil && !left {
+		item.clear()
 		yield(err)
-		return
+	}
+}
+
+// iterate makes the call and yields the items that come. It returns why the call failed, and whether the loop was left,
+// which is its failure then.
+func (c *streamCall) iterate(item *cell, yield func(error) bool) (left bool, err error) {
+	if err := c.begin(); err != nil {
+		return false, err
 	}
 	over := false
 	defer func() {
 		if !over { // the loop was left, by a panic perhaps
-			v.Cancel()
+			c.cancel()
 		}
+		c.measure()
 	}()
 	if c.src.IsValid() {
-		go c.send(v)
+		go c.send()
 	}
 	for {
-		if err := c.takes.receive(&v.Stream, item); err != nil {
-			over = true
-			item.clear()
-			if err := c.end(v, err); err != nil {
-				yield(err)
+		if err := c.takes.receive(&c.v.Stream, item); err != nil {
+			if c.repeat(err) {
+				continue
 			}
-			return
+			over = true
+			return false, c.end(err)
 		}
+		c.accept()
 		if !yield(nil) {
-			return
+			return true, c.callError(errLeft)
 		}
 		item.clear()
 	}
 }
 
 // begin makes the call.
-func (c *streamCall) begin() (*link.ClientStream, error) {
+func (c *streamCall) begin() (err error) {
 	if c.err != nil {
-		return nil, c.err
+		return notBegun(c.ctx, c.name, c.err)
 	}
-	return c.open(c.ctx, c.payload)
+	c.request = request{Request: link.Request{Payload: c.payload}}
+	c.v, err = c.openStream(c.ctx, c.client, &c.request, nil)
+	return err
 }
+
+// measure notes what the streams of the last attempt took.
+func (c *streamCall) measure() {
+	came, given := c.v.Size()
+	c.came, c.given = c.came+came, given
+}
+
+// errLeft is the end of a call whose stream its consumer has left.
+var errLeft = fmt.Errorf("the stream was left: %w", context.Canceled)
+
+func (c *streamCall) callError(err error) error { return c.client.dialer.known.callError(c.name, err) }
 
 // send sends what the call is to send, and its end. It returns why it could not, which the server has learnt then; what
 // else may go wrong the call tells in the end.
-func (c *streamCall) send(v *link.ClientStream) error {
-	failed, unsent := c.sends.send(&v.Stream, c.src)
+func (c *streamCall) send() error {
+	failed, unsent := c.sends.send(c, c.src)
 	if unsent != nil {
 		failed = unsent
 	}
-	v.CloseSend(failed)
+	c.closeSend(failed)
 	return unsent
 }
 
 // end ends a call whose stream has ended by err, and returns why it failed.
-func (c *streamCall) end(v *link.ClientStream, err error) error {
-	var large *link.TooLargeError
-	var bad *itemError
-	if errors.As(err, &large) || errors.As(err, &bad) {
-		v.Cancel()
-		return c.known.callError(c.name, err)
+func (c *streamCall) end(err error) error {
+	if ownFault(err) {
+		c.cancel()
+		return c.callError(err)
 	}
-	reply, failed := v.Finish()
+	reply, failed := c.finish()
 	failed = scopeOf(c.ctx).collect(&reply, failed)
 	reply.Release()
 	if failed == nil && err != io.EOF {
@@ -137,14 +164,22 @@ func (c *streamCall) end(v *link.ClientStream, err error) error {
 	if failed == nil {
 		return nil
 	}
-	return c.known.callError(c.name, failed)
+	return c.callError(failed)
+}
+
+// ownFault reports whether a stream ended by what this side can't send or take, and not by the call's end.
+func ownFault(err error) bool {
+	var large *link.TooLargeError
+	var bad *itemError
+	var unencoded *codec.Error
+	return errors.As(err, &large) || errors.As(err, &bad) || errors.As(err, &unencoded)
 }
 
 // upload is the function where only the client streams.
 func (c *streamCall) upload() []reflect.Value {
 	out := make([]reflect.Value, 0, len(c.sig.results)+1)
 	results := newValues(c.sig.results)
-	err := c.uploadTo(&results)
+	err := c.intercepted(func() error { return c.uploadTo(&results) })
 	if err != nil {
 		results = newValues(c.sig.results)
 	}
@@ -153,28 +188,29 @@ func (c *streamCall) upload() []reflect.Value {
 }
 
 func (c *streamCall) uploadTo(results *values) error {
-	v, err := c.begin()
-	if err != nil {
+	if err := c.begin(); err != nil {
 		return err
 	}
 	over := false
 	defer func() {
 		if !over { // the items panicked
-			v.Cancel()
+			c.cancel()
 		}
+		c.measure()
 	}()
-	unsent := c.send(v)
+	unsent := c.send()
 	over = true
-	var large *link.TooLargeError
-	var bad *codec.Error
-	if errors.As(unsent, &large) || errors.As(unsent, &bad) {
-		v.Cancel()
-		return c.known.callError(c.name, unsent)
+	if ownFault(unsent) {
+		c.cancel()
+		return c.callError(unsent)
 	}
-	reply, err := v.Finish()
+	for c.repeat(io.EOF) { // which sends it all again
+	}
+	reply, err := c.finish()
 	if err = scopeOf(c.ctx).collect(&reply, err); err != nil {
-		return c.known.callError(c.name, err)
+		return c.callError(err)
 	}
+	c.came = int64(len(reply.Body))
 	if c.codec.Name() == "raw" {
 		if len(results.ptrs) > 0 {
 			*results.ptrs[0].(*[]byte) = reply.Body // memory of its own
@@ -183,65 +219,7 @@ func (c *streamCall) uploadTo(results *values) error {
 	}
 	defer reply.Release()
 	if err := c.results.Decode(reply.Body, results.ptrs); err != nil {
-		return c.known.callError(c.name, err)
-	}
-	return nil
-}
-
-// download is the function where the server streams bytes.
-func (c *streamCall) download() []reflect.Value {
-	r, err := c.reader()
-	return []reflect.Value{reflect.ValueOf(&r).Elem(), reflect.ValueOf(&err).Elem()}
-}
-
-func (c *streamCall) reader() (io.ReadCloser, error) {
-	v, err := c.begin()
-	if err != nil {
-		return nil, err
-	}
-	if c.src.IsValid() {
-		go c.send(v)
-	}
-	r := &incomingReader{call: c, v: v}
-	if err := v.Wait(); err != nil {
-		if r.fail(err); r.err != io.EOF {
-			return nil, r.err
-		}
-	}
-	return r, nil
-}
-
-// incomingReader is the bytes that a server streams.
-type incomingReader struct {
-	call *streamCall
-	v    *link.ClientStream
-	err  error // why there is nothing more; the call has ended then
-}
-
-// Read implements io.Reader.
-func (r *incomingReader) Read(p []byte) (int, error) {
-	if r.err != nil {
-		return 0, r.err
-	}
-	n, err := r.v.Read(p)
-	if err != nil {
-		r.fail(err)
-	}
-	return n, r.err
-}
-
-// fail ends the call.
-func (r *incomingReader) fail(err error) {
-	if r.err = r.call.end(r.v, err); r.err == nil {
-		r.err = io.EOF
-	}
-}
-
-// Close gives the call up unless it has ended. It is idempotent.
-func (r *incomingReader) Close() error {
-	if r.err == nil {
-		r.v.Cancel()
-		r.err = r.call.known.callError(r.call.name, ErrClosed)
+		return c.callError(err)
 	}
 	return nil
 }

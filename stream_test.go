@@ -233,11 +233,10 @@ func TestStreamsOverEveryTransport(t *testing.T) {
 	srv := &hotline.Server{TCPBind: "127.0.0.1:0", TCPAllowInsecureSerialisation: true}
 	service := new(streamServer)
 	dir := serve(t, srv, service)
-	tcp := addressOf(t, dir, "tcp")
-	for _, address := range []string{"shm://", "unix://", tcp, "inproc://"} {
-		t.Run(address, func(t *testing.T) {
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
 			var c streamClient
-			d := &hotline.Dialer{Dir: dir, Server: srv}
+			d, address := dialerBy(t, way, dir, srv)
 			if err := d.Connect(t.Context(), &c, address); err != nil {
 				t.Fatal(err)
 			}
@@ -246,6 +245,7 @@ func TestStreamsOverEveryTransport(t *testing.T) {
 			checkClientStreams(t, &c)
 			checkTwoWayStreams(t, &c)
 			checkReaders(t, &c)
+			checkCopies(t, &c)
 			checkStreamErrors(t, &c)
 			checkBreak(t, &c, service)
 		})
@@ -253,6 +253,24 @@ func TestStreamsOverEveryTransport(t *testing.T) {
 	if n := service.closed.Load(); n == 0 {
 		t.Error("no reader was closed")
 	}
+}
+
+func TestStreamsThroughInterceptors(t *testing.T) {
+	srv, service := &hotline.Server{Interceptors: handOn}, new(streamServer)
+	dir := serve(t, srv, service)
+	var c streamClient
+	d := &hotline.Dialer{Dir: dir, Interceptors: handOn}
+	if err := d.Connect(t.Context(), &c, "unix://"); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	checkServerStreams(t, &c)
+	checkClientStreams(t, &c)
+	checkTwoWayStreams(t, &c)
+	checkReaders(t, &c)
+	checkCopies(t, &c)
+	checkStreamErrors(t, &c)
+	checkBreak(t, &c, service)
 }
 
 func checkServerStreams(t *testing.T, c *streamClient) {
@@ -410,6 +428,62 @@ func checkReaders(t *testing.T, c *streamClient) {
 		t.Errorf("Upper: %d bytes, %v", len(all), err)
 	}
 	r.Close()
+}
+
+// checkCopies is checkReaders for io.Copy, which lets a reader write itself, at both ends.
+func checkCopies(t *testing.T, c *streamClient) {
+	t.Helper()
+	ctx := t.Context()
+	for _, n := range []int{0, 1, 100, 1 << 20} {
+		got, err := c.Put(ctx, []byte("file"), bytes.NewReader(make([]byte, n)))
+		if want := fmt.Sprintf("file: %d bytes", n); string(got) != want || err != nil {
+			t.Errorf("Put: %q, %v, want %q", got, err, want)
+		}
+	}
+	if _, err := c.Put(ctx, nil, failingWriterTo{}); err == nil || !strings.Contains(err.Error(), errStream.Error()) {
+		t.Errorf("Put of a reader that fails: %v", err)
+	}
+	for _, test := range []struct {
+		name, want string
+		err        string
+	}{
+		{"hotline ", strings.Repeat("hotline ", 100_000), ""},
+		{"broken", "the beginning", errStream.Error()},
+	} {
+		r, err := c.Get(ctx, []byte(test.name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all strings.Builder
+		n, err := io.Copy(&all, r)
+		if all.String() != test.want || n != int64(len(test.want)) || (err == nil) != (test.err == "") || err != nil && err.Error() != test.err {
+			t.Errorf("a copy of Get %s: %d bytes, %v", test.name, n, err)
+		}
+		r.Close()
+	}
+	r, err := c.Get(ctx, []byte("left alone "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(failingWriter{}, r); !errors.Is(err, errStream) {
+		t.Errorf("a copy to a writer that fails: %v", err)
+	}
+	r.Close()
+	if _, err := io.Copy(io.Discard, r); !errors.Is(err, hotline.ErrClosed) {
+		t.Errorf("a copy after Close: %v", err)
+	}
+}
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, errStream }
+
+// failingWriterTo is a reader that writes itself, for a while.
+type failingWriterTo struct{ io.Reader }
+
+func (failingWriterTo) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write([]byte("the beginning"))
+	return int64(n), errors.Join(err, errStream)
 }
 
 func checkStreamErrors(t *testing.T, c *streamClient) {

@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hotline"
-	"hotline/internal/wait"
 )
 
 type (
@@ -225,10 +224,20 @@ func TestTypedForms(t *testing.T) {
 func TestTypedConcurrent(t *testing.T) {
 	srv := new(hotline.Server)
 	dir := serve(t, srv, newTypedServer())
-	var c typedClient
-	d := &hotline.Dialer{Dir: dir, Server: srv}
-	connectInproc(t, d, &c)
-	defer c.Close()
+	for _, way := range []string{"inproc", "direct"} {
+		t.Run(way, func(t *testing.T) {
+			var c typedClient
+			d, address := dialerBy(t, way, dir, srv)
+			if err := d.Connect(t.Context(), &c, address); err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			checkTypedConcurrent(t, &c)
+		})
+	}
+}
+
+func checkTypedConcurrent(t *testing.T, c *typedClient) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -253,10 +262,4 @@ func TestTypedConcurrent(t *testing.T) {
 	}
 	wg.Wait()
 	checkTyped(t, &c.typedMethods)
-}
-
-// connectInproc connects to a server in this process, once it serves: other processes find it a moment earlier.
-func connectInproc(t testing.TB, d *hotline.Dialer, client any) {
-	t.Helper()
-	wait.Until(t, "a service in this process", func() bool { return d.Connect(t.Context(), client, "inproc://") == nil })
 }

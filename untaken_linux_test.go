@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"hotline"
+	"hotline/internal/outcometest"
 	"hotline/internal/wait"
 )
 
@@ -34,17 +35,19 @@ func TestUntakenCallGoesElsewhere(t *testing.T) {
 	}
 	wait.Until(t, "the server to have stopped", func() bool { return stopped(t, first.process.Pid) })
 	const calls = 8
-	outcomes := make(map[uint64]outcome)
-	var mu sync.Mutex
+	var ledger outcometest.Ledger
 	var group sync.WaitGroup
 	for id := range uint64(calls) {
 		group.Go(func() {
-			if err := c.Once(ctx, 2*id+1); err != nil {
-				t.Errorf("call %d: %v", id, err)
+			if err := ledger.Call(ctx, id, false, func(ctx context.Context) error {
+				err := c.Once(ctx, id)
+				if err != nil {
+					t.Errorf("call %d: %v", id, err)
+				}
+				return err
+			}); err != nil {
+				t.Error(err)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			outcomes[2*id+1] = executed
 		})
 	}
 	wait.Until(t, "calls in flight", func() bool { return hotline.InFlight(c.Client()) == calls })
@@ -52,7 +55,7 @@ func TestUntakenCallGoesElsewhere(t *testing.T) {
 	waitReady(t, dir, 2, make(chan error, 1))
 	first.kill()
 	group.Wait()
-	compareMarks(t, dir, outcomes)
+	ledger.Compare(t, outcometest.Marks(t, filepath.Join(dir, marksFile)))
 }
 
 // stopped reports whether every thread of a process is stopped: a signal takes its time.

@@ -192,7 +192,7 @@ type int8Like int8
 func TestMemoryBound(t *testing.T) {
 	n := 50_000
 	if raceEnabled {
-		n = 2_000 // it is slow
+		n = 500 // it is slow
 	}
 	count := string(binary.BigEndian.AppendUint32(nil, uint32(n)))
 	elements := map[string][]string{

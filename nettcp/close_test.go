@@ -35,8 +35,34 @@ func TestCloseSendsWhatWasTaken(t *testing.T) {
 	})
 }
 
+// TestCloseUnderReader closes a connection that has much to send while it is being read. The reader ends at once, and what
+// was written still goes.
+func TestCloseUnderReader(t *testing.T) {
+	each(t, nettcp.Options{Linger: patience}, func(t *testing.T, a, b *nettcp.Conn) {
+		n := fill(t, a, 3000)
+		reader, closed := make(chan error, 1), make(chan error, 1)
+		go func() {
+			_, err := a.Next()
+			reader <- err
+		}()
+		go func() { closed <- a.Close() }()
+		if err := <-reader; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Next: %v, want ErrClosed", err)
+		}
+		for i := range n {
+			expect(t, b, i, pattern(i, 3000))
+		}
+		if _, err := b.Next(); err != io.EOF {
+			t.Errorf("Next after the last frame: %v, want EOF", err)
+		}
+		b.Close()
+		check(t, <-closed)
+	})
+}
+
 // TestCloseGivesUp on a peer that takes nothing.
 func TestCloseGivesUp(t *testing.T) {
+	t.Parallel()
 	each(t, nettcp.Options{Linger: 20 * time.Millisecond}, func(t *testing.T, a, b *nettcp.Conn) {
 		fill(t, a, 3000)
 		check(t, a.Close())
@@ -80,6 +106,7 @@ func TestCloseWhileReading(t *testing.T) {
 
 // TestCloseWhileWriting ends a Write that waits for room, from either side.
 func TestCloseWhileWriting(t *testing.T) {
+	t.Parallel()
 	for _, remote := range []bool{false, true} {
 		each(t, nettcp.Options{Linger: 20 * time.Millisecond}, func(t *testing.T, a, b *nettcp.Conn) {
 			fill(t, a, 3000)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hotline/internal/link"
+	"hotline/internal/unixsock"
 )
 
 var _ link.Conn = (*Conn)(nil)
@@ -25,7 +26,7 @@ type Conn struct {
 	raw     syscall.RawConn // reading and writing that does not wait; nil where the system or the socket can't
 	session *tls.Conn       // nil without TLS
 	stream  io.Reader       // where bytes come from when raw is nil or session is not
-	trusted bool
+	peer    *unixsock.Peer  // of a unix socket, where the system tells
 
 	handshake  *handshake // of an accepted TLS connection; nil for others
 	encrypting sync.Mutex // keeps the two writes of one frame to session together
@@ -61,7 +62,9 @@ func newConn(sock net.Conn, cfg *config, name string) *Conn {
 		c.raw = rawConn(s)
 	case *net.UnixConn:
 		s.SetWriteBuffer(unixWriteBuffer)
-		c.trusted = peerTrusted(s)
+		if p, err := unixsock.PeerOf(s); err == nil {
+			c.peer = &p
+		}
 		c.raw = rawConn(s)
 	}
 	c.in.init(c)
@@ -93,12 +96,32 @@ func (c *Conn) MaxFrame() int { return c.cfg.MaxFrame }
 // Trusted reports whether the peer is a process on this machine that runs as this user or as root: true only for unix
 // sockets on systems that tell the peer's credentials. They are those of the moment when the peer connected, or began
 // to listen.
-func (c *Conn) Trusted() bool { return c.trusted }
+func (c *Conn) Trusted() bool { return c.peer != nil && c.peer.Trusted() }
+
+// Peer returns the user and the process at the other end of a unix socket, as they were when the peer connected, or began
+// to listen. ok is false for other sockets, and where the system doesn't say; pid is 0 where it says only the user.
+func (c *Conn) Peer() (uid, pid int, ok bool) {
+	if c.peer == nil {
+		return 0, 0, false
+	}
+	return int(c.peer.UID), c.peer.PID, true
+}
+
+// TLS returns what is known of the session, or nil without TLS. Of a connection that was accepted it is complete once a
+// frame has come.
+func (c *Conn) TLS() *tls.ConnectionState {
+	if c.session == nil {
+		return nil
+	}
+	state := c.session.ConnectionState()
+	return &state
+}
 
 // String returns the peer's address in URL form; for an accepted unix connection, whose peer has none, the listener's.
 func (c *Conn) String() string { return c.name }
 
-// fail ends the connection at once. The first cause counts, and is returned. Nothing is waited for.
+// fail ends the connection at once. The first cause counts, and is returned. Nothing is waited for. While Close is at work
+// what is left to be sent is its business: the reader that it wakes comes here too.
 func (c *Conn) fail(cause error) error {
 	c.mu.Lock()
 	if c.cause == nil {
@@ -107,8 +130,11 @@ func (c *Conn) fail(cause error) error {
 	cause = c.cause
 	c.over.Store(true)
 	c.wakeReaderLocked()
+	closing := c.closing
 	c.mu.Unlock()
-	c.stopWriting(cause)
+	if !closing {
+		c.stopWriting(cause)
+	}
 	return cause
 }
 

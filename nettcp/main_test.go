@@ -7,6 +7,7 @@ import (
 	"go.uber.org/goleak"
 
 	"hotline/internal/transporttest"
+	"hotline/internal/wait"
 )
 
 // TestMain runs the tests, or plays the part that a test gave to this process.
@@ -15,5 +16,6 @@ func TestMain(m *testing.M) {
 	if part := os.Getenv(partVariable); part != "" {
 		os.Exit(play(part))
 	}
+	wait.Parallel()
 	goleak.VerifyTestMain(m)
 }

@@ -1,18 +1,16 @@
 package nettcp_test
 
 import (
-	"os"
-	"strconv"
-	"strings"
 	"testing"
 
+	"hotline/internal/transporttest"
 	"hotline/nettcp"
 )
 
 // TestSystemCalls counts the writes of this process: one for a lone frame of any length, and few for many frames that
 // find the socket full.
 func TestSystemCalls(t *testing.T) {
-	if _, err := writeCalls(); err != nil {
+	if _, err := transporttest.WriteCalls(); err != nil {
 		t.Skipf("no accounting of system calls: %v", err)
 	}
 	c := dialURL(t, start(t, "echo", "unix", address(t, "unix")).line(t), nil)
@@ -23,12 +21,12 @@ func TestSystemCalls(t *testing.T) {
 	echo(1)
 	for _, n := range []int{16, 1000, 100_000} {
 		const echoes = 200
-		before, err := writeCalls()
+		before, err := transporttest.WriteCalls()
 		check(t, err)
 		for range echoes {
 			echo(n)
 		}
-		after, err := writeCalls()
+		after, err := transporttest.WriteCalls()
 		check(t, err)
 		// The runtime writes now and then to wake its poller.
 		if calls := after - before; calls > echoes*11/10 {
@@ -38,7 +36,7 @@ func TestSystemCalls(t *testing.T) {
 }
 
 func TestFullSocketJoinsFrames(t *testing.T) {
-	if _, err := writeCalls(); err != nil {
+	if _, err := transporttest.WriteCalls(); err != nil {
 		t.Skipf("no accounting of system calls: %v", err)
 	}
 	for _, cr := range carriers[:4] {
@@ -46,7 +44,7 @@ func TestFullSocketJoinsFrames(t *testing.T) {
 			a, b := cr.pair(t, nettcp.Options{})
 			fill(t, a, 100_000)
 			const frames = 2000
-			before, err := writeCalls()
+			before, err := transporttest.WriteCalls()
 			check(t, err)
 			for i := range uint64(frames) {
 				check(t, send(a, 1<<32|i, pattern(i, 16)))
@@ -61,22 +59,11 @@ func TestFullSocketJoinsFrames(t *testing.T) {
 					i++
 				}
 			}
-			after, err := writeCalls()
+			after, err := transporttest.WriteCalls()
 			check(t, err)
 			if calls := after - before; calls > frames/10 {
 				t.Errorf("%d writes for %d frames", calls, frames)
 			}
 		})
 	}
-}
-
-// writeCalls is how many system calls of this process have written something.
-func writeCalls() (int, error) {
-	b, err := os.ReadFile("/proc/self/io")
-	if err != nil {
-		return 0, err
-	}
-	_, after, _ := strings.Cut(string(b), "syscw: ")
-	line, _, _ := strings.Cut(after, "\n")
-	return strconv.Atoi(line)
 }

@@ -54,6 +54,7 @@ func bytesOf(id uint64, payload []byte) []byte {
 }
 
 func TestPeerStalls(t *testing.T) {
+	t.Parallel()
 	whole := bytesOf(1, pattern(1, 20_000))
 	for _, cut := range []int{1, 31, 32, 33, 5000, 20_031} {
 		eachRaw(t, nettcp.Options{FrameTimeout: 50 * time.Millisecond}, func(t *testing.T, sock net.Conn, c *nettcp.Conn) {
@@ -71,6 +72,7 @@ func TestPeerStalls(t *testing.T) {
 }
 
 func TestPeerTrickles(t *testing.T) {
+	t.Parallel()
 	whole := bytesOf(1, pattern(1, 20_000))
 	eachRaw(t, nettcp.Options{FrameTimeout: 100 * time.Millisecond}, func(t *testing.T, sock net.Conn, c *nettcp.Conn) {
 		ended := make(chan error, 1)
@@ -96,6 +98,7 @@ func TestPeerTrickles(t *testing.T) {
 }
 
 func TestNoFirstFrame(t *testing.T) {
+	t.Parallel()
 	eachRaw(t, nettcp.Options{HandshakeTimeout: 50 * time.Millisecond}, func(t *testing.T, sock net.Conn, c *nettcp.Conn) {
 		if _, err := c.Next(); err == nil || !strings.Contains(err.Error(), "no whole frame within 50ms") &&
 			!strings.Contains(err.Error(), "tls handshake") {
@@ -105,10 +108,10 @@ func TestNoFirstFrame(t *testing.T) {
 	for _, cr := range carriers {
 		t.Run(cr.name+"-half", func(t *testing.T) {
 			t.Parallel()
-			sock, c := cr.raw(t, nettcp.Options{HandshakeTimeout: time.Second})
+			sock, c := cr.raw(t, nettcp.Options{HandshakeTimeout: 2 * time.Second})
 			_, err := sock.Write(bytesOf(1, pattern(1, 100))[:50])
 			check(t, err)
-			if _, _, err := receive(c); err == nil || !strings.Contains(err.Error(), "no whole frame within 1s") {
+			if _, _, err := receive(c); err == nil || !strings.Contains(err.Error(), "no whole frame within 2s") {
 				t.Errorf("half a first frame: %v", err)
 			}
 		})
@@ -117,6 +120,7 @@ func TestNoFirstFrame(t *testing.T) {
 
 // TestQuietPeer is left alone once its first frame has come: it outlives a peer that says nothing at all.
 func TestQuietPeer(t *testing.T) {
+	t.Parallel()
 	for _, cr := range carriers {
 		t.Run(cr.name, func(t *testing.T) {
 			t.Parallel()

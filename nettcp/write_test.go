@@ -144,6 +144,7 @@ func fill(t testing.TB, c *nettcp.Conn, payload int) (frames uint64) {
 
 // TestSlowPeer fills a connection, and finds all that was taken, whole and in order.
 func TestSlowPeer(t *testing.T) {
+	t.Parallel()
 	for _, size := range []int{16, 3000, 100_000} {
 		each(t, nettcp.Options{}, func(t *testing.T, a, b *nettcp.Conn) {
 			n := fill(t, a, size)
@@ -185,6 +186,7 @@ func TestLongFramesLeaveRoom(t *testing.T) {
 
 // TestPeerThatTakesNothing is dropped after the frame timeout, whoever waits.
 func TestPeerThatTakesNothing(t *testing.T) {
+	t.Parallel()
 	each(t, nettcp.Options{FrameTimeout: 100 * time.Millisecond}, func(t *testing.T, a, b *nettcp.Conn) {
 		var err error
 		for err == nil {
@@ -204,6 +206,7 @@ func TestPeerThatTakesNothing(t *testing.T) {
 
 // TestFailureAfterWrite is seen by a Next that sleeps, though every Write was taken.
 func TestFailureAfterWrite(t *testing.T) {
+	t.Parallel()
 	each(t, nettcp.Options{FrameTimeout: 100 * time.Millisecond}, func(t *testing.T, a, b *nettcp.Conn) {
 		ended := make(chan error, 1)
 		go func() {

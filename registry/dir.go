@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +24,8 @@ type Dir struct {
 	mu      sync.Mutex
 	entries int      // open entries of this Dir
 	keeper  *os.File // the directory itself, while there are entries
+	users   []int    // who have grants, as of usersAt; under mu
+	usersAt time.Time
 }
 
 // Open opens the directory at path, and makes it where it is missing. An empty path means $HOTLINE_DIR, or else
@@ -31,17 +34,20 @@ type Dir struct {
 // Who can write to the directory can pose as any service. So one that is a symlink, belongs to another user or can be
 // written by another one is refused.
 func Open(path string) (*Dir, error) {
-	path, from, err := choose(path)
+	path, from, err := locate(path)
 	if err != nil {
-		return nil, fmt.Errorf("registry: %w", err)
-	}
-	if path, err = filepath.Abs(path); err != nil {
-		return nil, fmt.Errorf("registry: open %s: %w", from, err)
+		return nil, err
 	}
 	if err := makeOwn(path); err != nil {
 		return nil, fmt.Errorf("registry: open %s: %w", from, err)
 	}
 	return &Dir{path: path}, nil
+}
+
+// Path returns the absolute path of the directory that [Open] opens, without a look at it: it need not be there.
+func Path(path string) (string, error) {
+	path, _, err := locate(path)
+	return path, err
 }
 
 // Path returns the directory's absolute path.
@@ -87,7 +93,34 @@ func (d *Dir) Stamp() (Stamp, error) {
 	if now := time.Now(); now.Sub(info.ModTime()) < settled {
 		return Stamp{now.UnixNano()}, nil // the next one will differ
 	}
-	return Stamp{info.ModTime().UnixNano()}, nil
+	annexes, unsettled, err := d.annexStamp(info.ModTime())
+	if err != nil {
+		return Stamp{}, err
+	}
+	if unsettled {
+		return Stamp{time.Now().UnixNano()}, nil
+	}
+	return Stamp{info.ModTime().UnixNano() + annexes}, nil
+}
+
+// Dead returns name@major and port of the instances that have died and left files, which [Dir.Sweep] removes.
+func (d *Dir) Dead() ([]string, error) {
+	names, err := d.names()
+	if err != nil {
+		return nil, err
+	}
+	var died []string
+	for _, c := range claims(names, func(claim) bool { return true }) {
+		l, err := d.life(c)
+		if err != nil {
+			return nil, err
+		}
+		if l == dead {
+			died = append(died, fmt.Sprintf("%s on port %s", c.key(), c.port))
+		}
+	}
+	slices.Sort(died)
+	return died, nil
 }
 
 // Sweep removes what dead instances left in the directory, their sockets included, and returns how many those were.
@@ -122,6 +155,9 @@ func (d *Dir) Sweep() (int, error) {
 	if err := d.removeFiles(names, func(c claim) bool { return !keep[c.stem()] }); err != nil {
 		return swept, fmt.Errorf("registry: sweep: %w", err)
 	}
+	if err := d.sweepGrants(); err != nil {
+		return swept, fmt.Errorf("registry: sweep: %w", err)
+	}
 	return swept, nil
 }
 
@@ -143,6 +179,7 @@ func (d *Dir) living(want func(claim) bool) ([]Instance, error) {
 			all = append(all, i)
 		}
 	}
+	all = append(all, d.granted(d.grants(names), want)...)
 	sortInstances(all)
 	return all, nil
 }

@@ -18,4 +18,8 @@
 // whole, so that a reader never sees half of it. The instance's sockets are <port>-<id>.<kind>. What the dead leave
 // is removed by [Dir.Sweep], and by the next instance that registers on the same port or name. The file ".claims" is
 // locked by whoever registers or sweeps.
+//
+// A directory of root's can have others below it, u<uid>, that belong to another user each, for the services that a
+// [Grant] names: <port>.<name>@<major>.<id>.u<uid> is locked while it holds. Lookups look into them for those services
+// alone.
 package registry

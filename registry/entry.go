@@ -144,6 +144,11 @@ func (d *Dir) refuseConflict(c claim) error {
 		}
 	}
 	_ = d.removeFiles(names, func(o claim) bool { return died[o.stem()] }) // what stays is in nobody's way
+	for _, g := range d.grants(names) {
+		if c.conflicts(g.claim) {
+			return &ConflictError{Name: c.key(), Port: c.port, Holder: d.grantee(g)}
+		}
+	}
 	return nil
 }
 

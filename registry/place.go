@@ -27,6 +27,18 @@ func choose(path string) (chosen, from string, err error) {
 	return chosen, chosen, nil
 }
 
+// locate returns the absolute path of what choose chooses.
+func locate(path string) (absolute, from string, err error) {
+	path, from, err = choose(path)
+	if err != nil {
+		return "", "", fmt.Errorf("registry: %w", err)
+	}
+	if absolute, err = filepath.Abs(path); err != nil {
+		return "", "", fmt.Errorf("registry: open %s: %w", from, err)
+	}
+	return absolute, from, nil
+}
+
 // checkRuntimeDir keeps a directory that was inherited from another user, by su or sudo, from being used.
 func checkRuntimeDir(dir string) error {
 	info, err := os.Stat(dir)
@@ -72,10 +84,18 @@ func makeOwn(path string) error {
 
 // checkLength reports when the sockets of a port would have paths that the kernel does not take.
 func (d *Dir) checkLength(port string) error {
-	longest := len(d.path) + len("/") + len(port) + len("-") + idLength + len(".") + maxKind
+	longest := d.socketLength(len(port))
 	if longest <= maxSocketPath {
 		return nil
 	}
 	return fmt.Errorf("the socket of port %s in %s would have a path of %d bytes, this system takes %d: "+
 		"set HOTLINE_DIR to something shorter", port, d.path, longest, maxSocketPath)
 }
+
+func (d *Dir) socketLength(port int) int {
+	return len(d.path) + len("/") + port + len("-") + idLength + len(".") + maxKind
+}
+
+// LongestSocket returns how many bytes the path of a socket in the directory has whose port is a number of five digits. Ports
+// that are words may be longer.
+func (d *Dir) LongestSocket() int { return d.socketLength(len("65535")) }

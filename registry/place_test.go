@@ -24,6 +24,9 @@ func TestWhichDirectory(t *testing.T) {
 	for _, test := range tests {
 		t.Setenv("HOTLINE_DIR", test.hotlineDir)
 		t.Setenv("XDG_RUNTIME_DIR", test.runtimeDir)
+		if path, err := registry.Path(test.path); err != nil || path != filepath.FromSlash(test.want) {
+			t.Errorf("Path(%q): got %s, %v, want %s", test.path, path, err, test.want)
+		}
 		d, err := registry.Open(test.path)
 		if err != nil {
 			t.Errorf("%+v: %v", test, err)

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"hotline/internal/filelock"
+	"hotline/internal/fileowner"
 )
 
 // maxSocketPath is how many bytes the path of a socket may have, the final zero not counted.
@@ -21,10 +21,15 @@ const openFlags = unix.O_NOFOLLOW | unix.O_NONBLOCK
 
 func userDir() string { return fmt.Sprintf("hotline-%d", os.Geteuid()) }
 
+// belongsTo reports whether a file is that user's.
+func belongsTo(info fs.FileInfo, uid int) bool {
+	owner, _, ok := fileowner.Of(info)
+	return ok && owner == uid
+}
+
 func checkOwner(info fs.FileInfo) error {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if ok && int(stat.Uid) != os.Geteuid() {
-		return fmt.Errorf("it belongs to user %d and you are %d", stat.Uid, os.Geteuid())
+	if owner, _, ok := fileowner.Of(info); ok && owner != os.Geteuid() {
+		return fmt.Errorf("it belongs to user %d and you are %d", owner, os.Geteuid())
 	}
 	return nil
 }

@@ -29,6 +29,9 @@ func TestKilledProcessIsForgotten(t *testing.T) {
 	if _, err := os.Lstat(socket); err != nil {
 		t.Errorf("a lookup removed something: %v", err)
 	}
+	if died, err := d.Dead(); err != nil || len(died) != 1 || died[0] != "echo_serv@1 on port 5555" {
+		t.Errorf("Dead: got %q, %v", died, err)
+	}
 	if n, err := d.Sweep(); n != 1 || err != nil {
 		t.Errorf("Sweep: got %d, %v, want 1", n, err)
 	}

@@ -302,6 +302,7 @@ func TestBlockUnread(t *testing.T) {
 
 // TestTrim: the memory of blocks goes back when they have not been used for a while, and that of one that is held stays.
 func TestTrim(t *testing.T) {
+	t.Parallel()
 	a, b := pair(t, nil)
 	const n = 1 << 20
 	mem := a.OutMapping()

@@ -12,6 +12,7 @@ import (
 
 	"hotline/internal/link"
 	"hotline/internal/spin"
+	"hotline/internal/unixsock"
 	"hotline/internal/wire"
 )
 
@@ -37,7 +38,7 @@ var (
 // at any time. After Close every call fails with an error that is net.ErrClosed.
 type Conn struct {
 	name    string // "shm:///run/…"
-	trusted bool
+	peer    unixsock.Peer
 	sock    *net.UnixConn    // open while the connection is: its end is the peer's end
 	rawSock syscall.RawConn  // sock's, for sends that never wait
 	sendFn  func(fd uintptr) // sendSpace, made a func once
@@ -78,14 +79,14 @@ type parts struct {
 	granted ringSizes
 	arena   uint64 // bytes of each arena
 	client  bool
-	trusted bool
+	peer    unixsock.Peer
 }
 
 // newConn makes a connection of its parts, and takes them over: they are closed where it fails. agree is called when the
 // windows are mapped and all of p is still open, and has the last word.
 func newConn(path string, p parts, s settings, agree func(in, out *window) error) (_ *Conn, err error) {
 	c := &Conn{
-		name: addr(path), trusted: p.trusted, sock: p.sock, stream: s.stream,
+		name: addr(path), peer: p.peer, sock: p.sock, stream: s.stream,
 		over: make(chan struct{}), done: make(chan struct{}),
 		spin: spin.NewWaiter(s.spin, s.maxSpin),
 	}
@@ -209,7 +210,11 @@ func (c *Conn) Interrupt() {
 func (c *Conn) MaxFrame() int { return c.out.win.maxFrame() }
 
 // Trusted reports whether the peer's process was of this user or root when it met us.
-func (c *Conn) Trusted() bool { return c.trusted }
+func (c *Conn) Trusted() bool { return c.peer.Trusted() }
+
+// Peer returns the user and the process at the other end, as they were when the two met. ok is true on systems that have
+// shared memory.
+func (c *Conn) Peer() (uid, pid int, ok bool) { return int(c.peer.UID), c.peer.PID, true }
 
 // String returns the rendezvous in the form of an address, "shm:///run/…".
 func (c *Conn) String() string { return c.name }

@@ -64,5 +64,8 @@ func (*Conn) Close() error { return nil }
 // Trusted returns false.
 func (*Conn) Trusted() bool { return false }
 
+// Peer returns false.
+func (*Conn) Peer() (uid, pid int, ok bool) { return 0, 0, false }
+
 // String returns "".
 func (*Conn) String() string { return "" }

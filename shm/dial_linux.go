@@ -86,15 +86,15 @@ func connect(ctx context.Context, path string) (*net.UnixConn, error) {
 // meet is the client's part of the rendezvous. It checks everything that the listener sends, and closes what it
 // doesn't return.
 func meet(sock *net.UnixConn, s settings) (_ parts, err error) {
-	uid, err := peerUID(sock)
+	peer, err := unixsock.PeerOf(sock)
 	if err != nil {
 		return parts{}, err
 	}
-	if s.allowUID != nil && !s.allowUID(uid) {
-		return parts{}, fmt.Errorf("the listener is a process of user %d, which Options.AllowUID doesn't allow", uid)
+	if s.allowUID != nil && !s.allowUID(peer.UID) {
+		return parts{}, fmt.Errorf("the listener is a process of user %d, which Options.AllowUID doesn't allow", peer.UID)
 	}
 	want := ringSizes{uint64(s.ringSize), uint64(s.ringSize)}
-	blocks := s.arenaSize > 0 && !s.stream && trusted(uid)
+	blocks := s.arenaSize > 0 && !s.stream && peer.Trusted()
 	if _, err := sock.Write(request{want: want, stream: s.stream, blocks: blocks}.encode()); err != nil {
 		return parts{}, err
 	}
@@ -129,7 +129,7 @@ func meet(sock *net.UnixConn, s settings) (_ parts, err error) {
 	); err != nil {
 		return parts{}, err
 	}
-	return parts{sock: sock, fds: fds, granted: r.granted, arena: r.arena, client: true, trusted: trusted(uid)}, nil
+	return parts{sock: sock, fds: fds, granted: r.granted, arena: r.arena, client: true, peer: peer}, nil
 }
 
 // receive reads a reply and the descriptors that come with it, which are the caller's to close in any case.
@@ -173,25 +173,3 @@ func parseRights(space []byte) (fds []int, err error) {
 	}
 	return fds, nil
 }
-
-// peerUID returns the user of the process at the other end, as it was when the two met (SO_PEERCRED, unix(7)).
-func peerUID(sock *net.UnixConn) (uid uint32, err error) {
-	raw, err := sock.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	var cred *unix.Ucred
-	var credErr error
-	if err := raw.Control(func(fd uintptr) {
-		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil {
-		return 0, err
-	}
-	if credErr != nil {
-		return 0, fmt.Errorf("who is the peer: %w", os.NewSyscallError("getsockopt", credErr))
-	}
-	return cred.Uid, nil
-}
-
-// trusted reports whether a process of that user can do us no harm that it couldn't do without us.
-func trusted(uid uint32) bool { return uid == 0 || uid == uint32(os.Geteuid()) }

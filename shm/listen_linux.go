@@ -63,7 +63,7 @@ func listenFor(path string, opts *Options, stream bool) (*Listener, error) {
 		s.ringSize = DefaultRingSize
 	}
 	if s.allowUID == nil && s.mode&^0o600 == 0 {
-		s.allowUID = trusted
+		s.allowUID = func(uid uint32) bool { return unixsock.Peer{UID: uid}.Trusted() }
 	}
 	sock, remove, err := unixsock.Listen(path, s.mode)
 	if err != nil {
@@ -218,12 +218,12 @@ func (l *Listener) agree(sock *net.UnixConn) (*Conn, error) {
 	if _, err := io.ReadFull(sock, b[:]); err != nil { // descriptors that a client sends are dropped by the kernel
 		return nil, err
 	}
-	uid, err := peerUID(sock)
+	peer, err := unixsock.PeerOf(sock)
 	if err != nil {
 		return nil, err
 	}
-	if l.s.allowUID != nil && !l.s.allowUID(uid) {
-		return nil, refuse(sock, fmt.Errorf("user %d is not allowed here", uid))
+	if l.s.allowUID != nil && !l.s.allowUID(peer.UID) {
+		return nil, refuse(sock, fmt.Errorf("user %d is not allowed here", peer.UID))
 	}
 	r, err := parseRequest(b[:])
 	var version *versionError
@@ -236,8 +236,8 @@ func (l *Listener) agree(sock *net.UnixConn) (*Conn, error) {
 	if r.stream != l.s.stream {
 		return nil, refuse(sock, mixed(l.s.stream))
 	}
-	p := parts{sock: sock, granted: r.want.grant(uint64(l.s.ringSize)), trusted: trusted(uid)}
-	if r.blocks && p.trusted && !r.stream {
+	p := parts{sock: sock, granted: r.want.grant(uint64(l.s.ringSize)), peer: peer}
+	if r.blocks && peer.Trusted() && !r.stream {
 		p.arena = l.s.arenaSize
 	}
 	if p.fds, err = createFDs(p.granted, p.arena); err != nil {

@@ -20,6 +20,7 @@ var rest = 4096 + shm.LapSize + 2*os.Getpagesize()
 
 // TestRingShrinks: a ring takes memory as it is used, and gives it back when it is idle. No timer is left then.
 func TestRingShrinks(t *testing.T) {
+	t.Parallel()
 	server, client := pair(t, nil)
 	for range 1000 { // small calls, several laps of them
 		if err := write(client, 1, make([]byte, 1000)); err != nil {
@@ -59,6 +60,7 @@ func TestRingShrinks(t *testing.T) {
 
 // TestStreamShrinks: the same for byte streams.
 func TestStreamShrinks(t *testing.T) {
+	t.Parallel()
 	server, client := streamPair(t, nil)
 	const n = shm.DefaultRingSize / 2
 	if _, err := client.Write(make([]byte, n)); err != nil {

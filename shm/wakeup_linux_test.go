@@ -1,6 +1,7 @@
 package shm_test
 
 import (
+	"flag"
 	"io"
 	"math/rand/v2"
 	"runtime"
@@ -49,12 +50,14 @@ func dawdlingEcho(conn *shm.Conn, seed uint64) error {
 	}
 }
 
+var tries = flag.Int("rounds", 15_000, "how often the tests of lost wake-ups try")
+
 // rounds is how often the tests of lost wake-ups try.
 func rounds() int {
 	if testing.Short() {
-		return 5_000
+		return min(*tries, 5_000)
 	}
-	return 50_000
+	return *tries
 }
 
 // TestNoWakeupLost: one frame at a time there and back, without spinning, so that everybody is always about to sleep. A lost

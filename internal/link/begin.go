@@ -9,7 +9,7 @@ import (
 )
 
 func (l *Client) call(ctx context.Context, kind wire.Kind, r *Request) (Reply, error) {
-	deadline := deadlineOf(ctx, r.Timeout, l.clock)
+	deadline := r.deadline(ctx, l.clock)
 	c, err := l.start(ctx, deadline, kind, r)
 	if err != nil {
 		return Reply{}, err
@@ -22,11 +22,8 @@ func (l *Client) call(ctx context.Context, kind wire.Kind, r *Request) (Reply, e
 
 // start sends a request. deadline is when the call ends, on the link's clock, or 0.
 func (l *Client) start(ctx context.Context, deadline int64, kind wire.Kind, r *Request) (*call, error) {
-	if len(r.Payload) > l.opt.PeerMaxMessage {
-		return nil, notExecuted(&TooLargeError{What: "arguments", Size: len(r.Payload), Limit: l.opt.PeerMaxMessage})
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, notExecuted(err)
+	if err := l.permit(ctx, r); err != nil {
+		return nil, err
 	}
 	c, err := l.begin(ctx, deadline, r, kind == wire.KindPing)
 	if err != nil {
@@ -52,7 +49,19 @@ func (l *Client) start(ctx context.Context, deadline int64, kind wire.Kind, r *R
 	return c, nil
 }
 
-// begin takes a slot, waiting for one when the limit of calls in flight is reached.
+// permit says what is wrong with a request before it takes a slot.
+func (l *Client) permit(ctx context.Context, r *Request) error {
+	if len(r.Payload) > l.opt.PeerMaxMessage {
+		return notExecuted(&TooLargeError{What: "arguments", Size: len(r.Payload), Limit: l.opt.PeerMaxMessage})
+	}
+	if err := ctx.Err(); err != nil {
+		return notExecuted(err)
+	}
+	return nil
+}
+
+// begin takes a slot, waiting for one when the limit of calls in flight is reached. Calls that are entered count as traffic
+// too, though nobody reads for them: the watcher may see a goaway late then, but the server refuses them itself.
 func (l *Client) begin(ctx context.Context, deadline int64, r *Request, ping bool) (*call, error) {
 	l.mu.Lock()
 	if err := l.refusalLocked(); err != nil {

@@ -3,6 +3,7 @@ package link
 import (
 	"math/bits"
 	"sync"
+	"sync/atomic"
 )
 
 // Buffers lends message buffers in sizes of powers of two. The zero value is ready; it may be used by many
@@ -12,6 +13,7 @@ type Buffers struct {
 	// before the first use.
 	Poison bool
 
+	ahead   atomic.Int64                                   // bytes that servers have made room for before they came: see inbound
 	classes [maxBufferClass - minBufferClass + 1]sync.Pool // of *buffer
 }
 
@@ -39,6 +41,17 @@ func (p *Buffers) get(n int) *buffer {
 		return v
 	}
 	return &buffer{b: make([]byte, 0, 1<<class)}
+}
+
+// getWithin lends a buffer with room for n bytes, for size if possible, and for no more than most, if that is more than the least
+// that is lent.
+func (p *Buffers) getWithin(n, size, most int) *buffer {
+	for _, n := range []int{size, n} {
+		if n <= 1<<minBufferClass || 1<<bits.Len(uint(n-1)) <= most {
+			return p.get(n)
+		}
+	}
+	return &buffer{b: make([]byte, 0, most)}
 }
 
 // put takes a buffer back. Nobody may hold on to it or to a slice of it.

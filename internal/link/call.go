@@ -10,15 +10,17 @@ import (
 // Request is a call to be made.
 type Request struct {
 	Method   uint16
-	Timeout  time.Duration // beside the context's own deadline; 0 for none
+	Timeout  time.Duration // beside the context's own deadline; 0 for none. It counts from when the request is made first
 	Metadata []byte        // kept until Call returns
 	Payload  []byte        // kept until Call returns
 	Loan     Loan          // what Payload lies in, where that is one: it need not be copied then. It stays the caller's to release
 	Fresh    bool          // the reply's Body is to be memory of its own, for the caller to keep
 	InPlace  bool          // the reply's Body may be memory that the server sees too, see [Block]; not with Fresh
+	Values   Values        // in place of Payload, with Enter alone
 	IfIdle   bool          // only if no other call is in flight on the link: else the call fails with ErrBusy at once
 
-	Shared bool // set by Call, Send and Open: others were in flight when it began
+	Shared bool      // set by Call, Send, Enter and Open: others were in flight when it began
+	Ends   time.Time // likewise, where there is a Timeout, by the first of them: when it is over
 
 	oneway bool          // nobody waits for the reply: it comes by Send
 	stream *ClientStream // what Open makes of it
@@ -31,6 +33,9 @@ type Reply struct {
 
 	// Metadata is what came beside the results, or beside a *wire.Error; it belongs to the caller.
 	Metadata []byte
+
+	// Entered says that the results are in the request's Values.
+	Entered bool
 
 	lent    *buffer
 	buffers *Buffers
@@ -196,14 +201,17 @@ func (t *table) unpark(c *call) {
 	c.parked, c.prev, c.next = false, nil, nil
 }
 
-// deadlineOf returns when a call ends by the context and the timeout, on the link's clock, or 0.
-func deadlineOf(ctx context.Context, timeout time.Duration, k clock) int64 {
+// deadline returns when the call ends by the context and the request's timeout, on the link's clock, or 0.
+func (r *Request) deadline(ctx context.Context, k clock) int64 {
 	var deadline int64
 	if t, ok := ctx.Deadline(); ok {
 		deadline = k.at(t)
 	}
-	if timeout > 0 {
-		if t := k.now() + int64(timeout); deadline == 0 || t < deadline {
+	if r.Timeout > 0 {
+		if r.Ends.IsZero() {
+			r.Ends = k.time(k.now() + int64(r.Timeout))
+		}
+		if t := k.at(r.Ends); deadline == 0 || t < deadline {
 			deadline = t
 		}
 	}

@@ -17,17 +17,18 @@ type Client struct {
 	in      inbound // belongs to who has the reading role
 	due     batch   // likewise
 
-	mu       sync.Mutex
-	table    table         // guarded by mu
-	reading  bool          // guarded by mu: somebody has the reading role
-	began    uint64        // guarded by mu: calls begun, so that the watcher sees whether the link is quiet
-	draining bool          // guarded by mu: the server said goaway
-	mute     error         // guarded by mu: why nothing can be sent any more; what has come is still read
-	err      error         // guarded by mu: why the link ended
-	cancels  []*call       // guarded by mu: calls given up, whose cancel frames wait to be sent
-	flushing bool          // guarded by mu: a goroutine sends cancels
-	ended    chan struct{} // closed when err is set
-	group    sync.WaitGroup
+	mu        sync.Mutex
+	table     table         // guarded by mu
+	reading   bool          // guarded by mu: somebody has the reading role
+	began     uint64        // guarded by mu: calls begun, so that the watcher sees whether the link is quiet
+	draining  bool          // guarded by mu: the server said goaway, or Retire was called
+	mute      error         // guarded by mu: why nothing can be sent any more; what has come is still read
+	err       error         // guarded by mu: why the link ended
+	cancels   []*call       // guarded by mu: calls given up, whose cancel frames wait to be sent
+	flushing  bool          // guarded by mu: a goroutine sends cancels
+	allowance allowance     // guarded by mu: of streams
+	ended     chan struct{} // closed when err is set
+	group     sync.WaitGroup
 
 	watcherSleeps bool          // guarded by mu: the watcher is to be woken when nobody reads any more
 	wakeWatcher   chan struct{} // one token
@@ -46,8 +47,10 @@ func NewClient(conn Conn, o *Options) (*Client, error) {
 	past := make(chan struct{})
 	close(past)
 	l.atOnce.Done = past
-	l.in = newInbound(conn, opt.Buffers, replyTrust)
+	l.in = newInbound(conn, opt.Buffers)
+	l.in.trustPeer(replyTrust)
 	l.table.limit = opt.MaxInFlight
+	l.allowance.left = streamAllowance
 	l.alarm = alarm{clock: l.clock, fire: l.expire}
 	l.group.Add(1)
 	go l.watch()
@@ -69,12 +72,16 @@ func (l *Client) Ping(ctx context.Context) error {
 	return err
 }
 
-// Draining reports whether the server has said that it takes no new calls on this link.
+// Draining reports whether the server has said that it takes no new calls on this link, or Retire was called.
 func (l *Client) Draining() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.draining
 }
+
+// Retire lets no new calls begin, as a server does that drains. Those under way go on: once there are none, Close disturbs
+// nobody.
+func (l *Client) Retire() { l.drain(false) }
 
 // InFlight returns the number of calls begun and not yet ended.
 func (l *Client) InFlight() int {

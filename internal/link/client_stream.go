@@ -21,11 +21,11 @@ type ClientStream struct {
 // errors are those of [Client.Call] for a call that was not executed.
 func (l *Client) Open(ctx context.Context, r *Request, sends, takes bool) (*ClientStream, error) {
 	s := &ClientStream{link: l}
-	s.Stream = Stream{mu: &l.mu, conn: l.conn, buffers: l.buffers, clock: l.clock, end: l}
+	s.Stream = Stream{mu: &l.mu, conn: l.conn, buffers: l.buffers, clock: l.clock, allowance: &l.allowance, end: l}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.init(&l.opt, takes, sends)
 	r.stream = s
-	deadline := deadlineOf(ctx, r.Timeout, l.clock)
+	deadline := r.deadline(ctx, l.clock)
 	if _, err := l.start(s.ctx, deadline, wire.KindCall, r); err != nil {
 		s.cancel()
 		return nil, err
@@ -57,7 +57,8 @@ func (s *ClientStream) flags() (f wire.Flags) {
 	return f
 }
 
-// CloseSend ends what this side sends: well, or with why it failed. It waits until all was sent. Later calls do nothing.
+// CloseSend ends what this side sends: well, or with why it failed. It waits until all was sent; where that could not be, this
+// is why it failed: the other side has not had what came before the failure it was to hear of. Later calls do nothing.
 func (s *ClientStream) CloseSend(why error) error {
 	f := &s.out
 	s.mu.Lock()
@@ -65,7 +66,9 @@ func (s *ClientStream) CloseSend(why error) error {
 	if f.closed || !s.sends {
 		return nil
 	}
-	f.flushLocked(nil) // when it fails there is nothing more to send, and the end is said all the same
+	if unsent := f.flushLocked(nil); unsent != nil && unsent != ErrStopped {
+		why = unsent // the end is said all the same, and must not look like the one that all items come before
+	}
 	for f.writing {
 		f.idle.Wait()
 	}
@@ -76,6 +79,7 @@ func (s *ClientStream) CloseSend(why error) error {
 	f.failLocked(errOver)
 	s.sayEndLocked(why)
 	f.releaseLocked()
+	f.narrowLocked()
 	return nil
 }
 
@@ -163,11 +167,6 @@ func (s *ClientStream) endedLocked() {
 	if s.call.givenUp {
 		s.cancel()
 		s.quitLocked(s.call.err)
-		for _, w := range []*call{s.in.wait, s.out.wait} {
-			if w.leading {
-				s.conn.Interrupt()
-			}
-		}
 		return
 	}
 	s.in.open = false
@@ -207,6 +206,7 @@ func (l *Client) giveUpStreamLocked(s *Stream, why error) {
 // leadFor reads for everybody until w was woken. The caller has the reading role.
 func (l *Client) leadFor(ctx context.Context, w *call) {
 	var unwatch func() bool
+	l.due.woken = true // who waited for what w's owner has consumed, such as the producer at this side, runs first
 	for again := false; ; again = true {
 		sleeps := l.lookAhead()
 		if unwatch == nil && (again || sleeps) {
@@ -228,6 +228,13 @@ func (l *Client) leadFor(ctx context.Context, w *call) {
 
 // wakeLocked implements streamEnd.
 func (l *Client) wakeLocked(w *call) { l.endLocked(w, nil) }
+
+// interruptLocked implements streamEnd.
+func (l *Client) interruptLocked(w *call) {
+	if w.leading {
+		l.conn.Interrupt()
+	}
+}
 
 // unwritten implements streamEnd.
 func (l *Client) unwritten(s *Stream, err error) error {

@@ -162,6 +162,7 @@ func (s *Server) untrack(c *callContext) {
 func (s *Server) cancelCall(id uint64, why wire.Code) {
 	if m := s.partial[id]; m != nil {
 		delete(s.partial, id)
+		s.in.settle(m)
 		m.release(s.opt.Buffers)
 		s.running.Add(-1)
 		s.finished()

@@ -166,6 +166,37 @@ func TestEndOfServer(t *testing.T) {
 	}
 }
 
+// A link that was retired lets no new calls begin, and those under way end well.
+func TestRetire(t *testing.T) {
+	g := newGate()
+	p := newPair(t, func(_ context.Context, c *link.Incoming) error {
+		g.pass()
+		c.Reply = []byte("done")
+		return nil
+	}, inFlight(1))
+	under := start(t.Context(), p.client, 0, nil)
+	wait.Until(t, "the call", func() bool { return p.client.InFlight() == 1 })
+	queued := start(t.Context(), p.client, 0, nil)
+	wait.Until(t, "a caller that waits", func() bool { return p.client.Waiting() == 1 })
+	p.client.Retire()
+	if o := wait.Receive(t, "a caller without a slot", queued); !errors.Is(o.err, link.ErrDraining) || !errors.Is(o.err, link.ErrNotExecuted) {
+		t.Errorf("queued: %v", o.err)
+	}
+	if _, err := call(t.Context(), p.client, 0, nil); !errors.Is(err, link.ErrDraining) || !errors.Is(err, link.ErrNotExecuted) {
+		t.Errorf("a new call: %v", err)
+	}
+	if load, open := p.client.Load(); load != 1 || open {
+		t.Errorf("Load: got %d, %t, want 1 and that the link takes no calls", load, open)
+	}
+	g.open()
+	if o := wait.Receive(t, "the call under way", under); o.err != nil || string(o.body) != "done" {
+		t.Errorf("the call under way: got %q, %v", o.body, o.err)
+	}
+	if n := p.client.InFlight(); n != 0 {
+		t.Errorf("%d calls are in flight", n)
+	}
+}
+
 // A server that shuts down lets the calls in flight end, answers no new ones, and in the end every call has a known
 // outcome: executed and answered, or not executed.
 func TestShutdown(t *testing.T) {

@@ -64,7 +64,7 @@ const maxErrorText = 64 << 10
 func (o *Options) toWire(err error) *wire.Error {
 	e, ok := err.(*wire.Error) // and not one that err wraps: that would be the outcome of another call
 	if !ok {
-		e = &wire.Error{Code: codeOf(err), Message: err.Error()}
+		e = &wire.Error{Code: CodeOf(err), Message: err.Error()}
 		if o.Identify != nil {
 			e.Identities = o.Identify(err)
 		}
@@ -75,7 +75,8 @@ func (o *Options) toWire(err error) *wire.Error {
 	return e
 }
 
-func codeOf(err error) wire.Code {
+// CodeOf returns the code that an error of a handler has on the wire, where it is no *wire.Error.
+func CodeOf(err error) wire.Code {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return wire.CodeDeadline

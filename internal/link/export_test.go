@@ -60,3 +60,6 @@ func (s *Server) Streams() int {
 const MostAhead = fullWindow + 2*maxBatch
 
 const SlotBits = slotBits
+
+// Ahead returns how many bytes servers have made room for before they came.
+func (p *Buffers) Ahead() int64 { return p.ahead.Load() }

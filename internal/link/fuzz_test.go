@@ -56,6 +56,7 @@ var scripts = [][]byte{
 	{},
 	{0xff, 1, 2, 3},
 	append([]byte{0xff}, oneOf(wire.Header{Kind: wire.KindCall, ID: 1})...),
+	append([]byte{0xff}, oneOf(wire.Header{Kind: wire.KindCall, ID: 1, Flags: wire.FlagSends, Timeout: 1})...), // can't be cancelled
 	append([]byte{0xff}, frame(wire.Header{Kind: wire.KindCall, ID: 1, Flags: wire.FlagMore, Total: 1 << 30}, []byte("x"))...),
 	{0, 4, 0, 1, 9, 0, 0}, // a call
 	{0, 4, 1, 1, 9, 0, 0, 4 | 4<<4, 1, 2, 9, 0, 4, 7, 0, 2, 0, 0, 0}, // calls that wait, a cancel

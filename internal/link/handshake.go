@@ -111,7 +111,7 @@ func sendHandshake(conn Conn, kind wire.Kind, method uint16, payload []byte) err
 
 // readHandshake reads one message of a handshake, in as many pieces as it takes.
 func readHandshake(conn Conn) (wire.Header, []byte, error) {
-	in := newInbound(conn, new(Buffers), requestTrust)
+	in := newInbound(conn, new(Buffers))
 	m := new(message)
 	for first := true; ; first = false {
 		if err := in.next(); errors.Is(err, io.EOF) {

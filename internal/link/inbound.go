@@ -15,6 +15,7 @@ type message struct {
 	fresh    bool        // of a reply: its caller wants memory of its own
 	place    bool        // whoever gets it takes it in the block that it came in
 	began    int64       // of a request in pieces: when the first came, on the link's clock
+	ahead    int64       // of a request in pieces: bytes of room that it was given before they came
 }
 
 // release gives the memory back. Nobody may use body afterwards.
@@ -33,31 +34,41 @@ type inbound struct {
 	conn    Conn
 	lender  Lender // conn, or nil
 	buffers *Buffers
-	trust   int // what the peer is trusted to announce, in bytes: room for a longer message is made as its bytes come
+	trust   int   // bytes of a message for which room is made because the peer has announced them; for the others as they come
+	growth  int   // how many times the room grows then: a peer has to send the rest of it to make us hold that
+	bounded bool  // what messages under way have been given ahead counts against mostAhead
+	ahead   int64 // what they have been, in bytes, where it counts
 
 	head    wire.Header // of the present frame
 	left    int         // payload bytes of the present frame that are still to be read
-	into    *message    // where they go; nil to drop them
-	flow    *inflow     // whose stream they belong to; nil for messages
+	into    *message    // where they go; nil to drop them, unless there is a flow
+	flow    *inflow     // the stream that they belong to; nil for none
 	scratch []byte      // where dropped bytes go
 }
 
-// What a peer that is not trusted may make us hold by an announcement alone. A server holds as many requests as its limit
-// of calls in flight; a client has asked for every reply that it holds.
+// What a peer may make us hold by announcements alone. A server holds as many requests as its limit of calls in flight, so for
+// those of a stranger no room is made ahead: an honest client's first piece is a full frame, and larger than what could be
+// made for each of so many. A client has asked for every reply that it holds, and makes less room for each the more there are.
 const (
-	requestTrust = 64 << 10
-	replyTrust   = 1 << 20
+	replyTrust   = 1 << 20  // of one reply of a stranger
+	repliesAhead = 8 << 20  // shared by as many as are in flight
+	mostAhead    = 16 << 20 // for all requests of trusted clients, which may be in error all the same, on links that share Buffers
+	maxTrust     = 1<<31 - 1
 )
 
-func newInbound(conn Conn, buffers *Buffers, trust int) inbound {
-	if conn.Trusted() {
-		trust = maxTrust
-	}
+// newInbound makes room for nothing ahead.
+func newInbound(conn Conn, buffers *Buffers) inbound {
 	lender, _ := conn.(Lender)
-	return inbound{conn: conn, lender: lender, buffers: buffers, trust: trust}
+	return inbound{conn: conn, lender: lender, buffers: buffers, growth: 2}
 }
 
-const maxTrust = 1<<31 - 1
+// trustPeer lets room be made ahead for a peer that is trusted, and as much for any other as strangers says.
+func (in *inbound) trustPeer(strangers int) {
+	in.trust = strangers
+	if in.conn.Trusted() {
+		in.trust, in.growth = maxTrust, 8
+	}
+}
 
 // next waits for the next frame. The caller then says where its payload goes, with begin or proceed; without either
 // it is dropped.
@@ -85,7 +96,7 @@ func (in *inbound) begin(m *message, fresh bool) {
 	}
 	m.began = 0
 	body := int(in.head.Length - in.head.Metadata)
-	room := min(int(in.head.Total), max(in.trust, body))
+	room := body + in.aheadFor(m, int(in.head.Total)-body)
 	switch {
 	case m.place && in.head.Flags&wire.FlagBlock != 0:
 		m.lent, m.body = nil, nil // until it is taken
@@ -96,6 +107,36 @@ func (in *inbound) begin(m *message, fresh bool) {
 		m.body = m.lent.b
 	}
 	in.into = m
+}
+
+// aheadFor returns for how many of the bytes of m that are still to come room is made now.
+func (in *inbound) aheadFor(m *message, rest int) int {
+	n := min(rest, in.trust)
+	if !in.bounded || n <= 0 {
+		return n
+	}
+	if in.buffers.ahead.Add(int64(n)) > mostAhead {
+		in.buffers.ahead.Add(-int64(n))
+		return 0
+	}
+	m.ahead = int64(n)
+	in.ahead += m.ahead
+	return n
+}
+
+// settle is told that m is complete, or given up: others may be given ahead what it was.
+func (in *inbound) settle(m *message) {
+	if m.ahead > 0 {
+		in.buffers.ahead.Add(-m.ahead)
+		in.ahead -= m.ahead
+		m.ahead = 0
+	}
+}
+
+// end settles all messages, because no more is read.
+func (in *inbound) end() {
+	in.buffers.ahead.Add(-in.ahead)
+	in.ahead = 0
 }
 
 // proceed lets the present frame, a later one of its message, be read into m.
@@ -116,12 +157,12 @@ func (in *inbound) proceed(m *message) error {
 	return nil
 }
 
-// grow makes room in m for n bytes in all, doubling so that a peer has to send half of what it makes us hold.
+// grow makes room in m for n bytes in all.
 func (in *inbound) grow(m *message, n int) {
 	if n <= cap(m.body) {
 		return
 	}
-	room := min(int(m.head.Total), max(n, 2*cap(m.body)))
+	room := min(int(m.head.Total), max(n, in.growth*cap(m.body)))
 	old := *m
 	if old.lent != nil {
 		m.lent = in.buffers.get(room)
@@ -172,6 +213,9 @@ func (in *inbound) take() error {
 func (in *inbound) room() []byte {
 	m := in.into
 	if m == nil {
+		if in.flow != nil {
+			return in.flow.room()
+		}
 		if in.scratch == nil {
 			in.scratch = make([]byte, 4<<10)
 		}
@@ -189,6 +233,8 @@ func (in *inbound) took(n int) {
 	in.left -= n
 	m := in.into
 	switch {
+	case m == nil && in.flow != nil:
+		in.flow.took(n)
 	case m == nil:
 	case len(m.metadata) < int(m.head.Metadata):
 		m.metadata = m.metadata[:len(m.metadata)+n]

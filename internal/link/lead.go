@@ -155,6 +155,7 @@ func (l *Client) claim(own *call) (*message, error) {
 		if c = l.table.find(h.ID); c == nil {
 			return nil, nil // given up, its reply comes too late
 		}
+		l.in.trustPeer(min(replyTrust, repliesAhead/l.table.inFlight()))
 	}
 	m := c.reply
 	switch piece := h.Flags&wire.FlagPiece != 0; {

@@ -15,7 +15,7 @@ import (
 // ends with the deadline, and not when ctx is cancelled.
 func (l *Client) Send(ctx context.Context, r *Request) error {
 	r.oneway = true
-	c, err := l.start(ctx, deadlineOf(ctx, r.Timeout, l.clock), wire.KindCall, r)
+	c, err := l.start(ctx, r.deadline(ctx, l.clock), wire.KindCall, r)
 	if err != nil {
 		return err
 	}

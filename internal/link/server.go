@@ -31,6 +31,7 @@ type Incoming struct {
 	Payload  []byte  // lent: the arguments
 	Reply    []byte  // the results, set by the handler: memory of its own that stays unchanged until Handle's caller has sent it, or part of Payload, or what Keep was given
 	Stream   *Stream // the call's streams; nil for a call that has none
+	Values   Values  // the arguments, and where the results go, in place of Payload and Reply; nil for a call that came over the connection
 
 	// ReplyMetadata goes beside the results, or beside the error. It is set by the handler, to memory as that of Reply;
 	// in place of results with more than wire.MaxMetadata bytes of it an error is sent.
@@ -71,6 +72,7 @@ type Server struct {
 	in      inbound             // belongs to who has the reading role
 	partial map[uint64]*message // likewise: calls of which pieces have come; nil until the first
 	ending  message             // likewise: the words of an end
+	roused  bool                // likewise: the consumer or the producer of a stream was woken, and may not have run yet
 	turn    atomic.Uint64       // who has the reading role: see worker.go
 	watch   watched             // the sentry's
 
@@ -80,12 +82,15 @@ type Server struct {
 	draining atomic.Bool
 	drained  chan struct{} // one token: unsent fell to 0 while draining
 
-	mu      sync.Mutex
-	active  map[uint64]*callContext // guarded by mu: calls that can be cancelled or have a deadline
-	err     error                   // guarded by mu: why the link ended
-	ended   chan struct{}           // closed when err is set
-	streams map[uint64]*Stream      // guarded by mu: of calls under way, and those that the client has not ended
-	crew    crew                    // the workers
+	mu        sync.Mutex
+	active    map[uint64]*callContext // guarded by mu: calls that can be cancelled or have a deadline
+	err       error                   // guarded by mu: why the link ended
+	ended     chan struct{}           // closed when err is set
+	streams   map[uint64]*Stream      // guarded by mu: of calls under way, and those that the client has not ended
+	allowance allowance               // guarded by mu: of streams
+	crew      crew                    // the workers, and the calls that were entered
+
+	entered sync.Pool // *Incoming, for Client.Enter
 }
 
 // NewServer answers calls over conn, whose handshake is done, by h, and owns conn from now on. It starts at once; onEnd,
@@ -97,10 +102,14 @@ func NewServer(conn Conn, h Handler, o *Options, onEnd func()) (*Server, error) 
 	}
 	s := &Server{conn: conn, handler: h, opt: opt, onEnd: onEnd, clock: newClock(),
 		drained: make(chan struct{}, 1), ended: make(chan struct{}), crew: newCrew()}
-	s.in = newInbound(conn, opt.Buffers, requestTrust)
+	s.in = newInbound(conn, opt.Buffers)
+	s.in.trustPeer(0)
+	s.in.bounded = true
+	s.allowance.left = streamAllowance
 	s.placer, _ = h.(Placer)
 	s.ctx, s.cancel = context.WithCancel(context.WithValue(opt.Context, serverKey{}, s))
 	s.alarm = alarm{clock: s.clock, fire: s.expire}
+	s.entered.New = func() any { return &Incoming{buffers: opt.Buffers} }
 	s.crew.join()
 	go s.work(0)
 	return s, nil

@@ -39,7 +39,7 @@ func (s *Server) openStream(w *worker) error {
 	if h.Kind != wire.KindCall || h.Flags&wire.FlagCancellable == 0 {
 		return wire.ProtocolErrorf("a %s with streams that can't be cancelled", h.Kind)
 	}
-	v := &Stream{id: h.ID, mu: &s.mu, conn: s.conn, buffers: s.opt.Buffers, clock: s.clock, end: s, ctx: s.ctx}
+	v := &Stream{id: h.ID, mu: &s.mu, conn: s.conn, buffers: s.opt.Buffers, clock: s.clock, allowance: &s.allowance, end: s, ctx: s.ctx}
 	if w.own != nil {
 		v.ctx = w.own
 	}
@@ -72,6 +72,7 @@ func (s *Server) closeStream(v *Stream, err error) error {
 		v.out.shutLocked(errOver)
 	}
 	v.in.dropLocked()
+	v.returned = true
 	if !v.in.open && s.streams[v.id] == v {
 		delete(s.streams, v.id)
 	}
@@ -108,6 +109,9 @@ func (s *Server) sleepLocked(v *Stream, w *call) {
 
 // wakeLocked implements streamEnd.
 func (s *Server) wakeLocked(w *call) { w.signal() }
+
+// interruptLocked implements streamEnd: nobody who waits for its stream reads here.
+func (s *Server) interruptLocked(*call) {}
 
 // unwritten implements streamEnd.
 func (s *Server) unwritten(v *Stream, err error) error {
@@ -146,6 +150,7 @@ func (s *Server) acceptStream() error {
 	case h.Kind == wire.KindCredit && !v.sends:
 		return wire.ProtocolErrorf("the client sent a credit for %#x, which takes nothing", h.ID)
 	case h.Kind == wire.KindCredit:
+		s.roused = true
 		return v.out.grantLocked(h.Timeout)
 	case h.Kind == wire.KindItem:
 		return v.acceptItem(&s.in)
@@ -165,7 +170,7 @@ func (s *Server) arrivedStream() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f := s.in.flow; f != nil {
-		s.in.flow = nil
+		s.in.flow, s.roused = nil, true
 		f.arrivedLocked()
 		return nil
 	}
@@ -179,7 +184,7 @@ func (s *Server) arrivedStream() error {
 	}
 	v.in.open = false
 	v.in.endLocked(err)
-	if v.in.dropped {
+	if v.returned { // else its handler may still send, and wait for credit
 		delete(s.streams, h.ID)
 	}
 	return nil

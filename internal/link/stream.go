@@ -22,19 +22,21 @@ var errOver = errors.New("the call that the stream belongs to has ended")
 // The sender of a direction has credit, in bytes, and the receiver room for as much: nobody waits for a consumer but
 // its own producer.
 type Stream struct {
-	id       uint64
-	mu       *sync.Mutex // the link's
-	conn     Conn
-	buffers  *Buffers
-	clock    clock
-	end      streamEnd
-	ctx      context.Context // ends when nobody cares for the call any more
-	stop     Stop            // likewise, for writes
-	quit     error           // guarded by mu: why both directions ended at once, with what had come
-	receives bool            // the other side may send; immutable
-	sends    bool            // this side may; immutable
-	in       inflow
-	out      outflow
+	id        uint64
+	mu        *sync.Mutex // the link's
+	conn      Conn
+	buffers   *Buffers
+	clock     clock
+	allowance *allowance // the link's, guarded by mu
+	end       streamEnd
+	ctx       context.Context // ends when nobody cares for the call any more
+	stop      Stop            // likewise, for writes
+	quit      error           // guarded by mu: why both directions ended at once, with what had come
+	returned  bool            // guarded by mu: the handler has, or never was entered; a server's
+	receives  bool            // the other side may send; immutable
+	sends     bool            // this side may; immutable
+	in        inflow
+	out       outflow
 }
 
 // streamEnd is the side of the link that a stream is at.
@@ -45,6 +47,9 @@ type streamEnd interface {
 	// wakeLocked wakes w, which may be awake. The reader calls it, or who knows that w does not read.
 	wakeLocked(w *call)
 
+	// interruptLocked lets w come back from reading, if it reads.
+	interruptLocked(w *call)
+
 	// unwritten says what a failed write means for s.
 	unwritten(s *Stream, err error) error
 
@@ -52,11 +57,18 @@ type streamEnd interface {
 	spawnLocked(f func())
 }
 
+// Size returns how many bytes have come and were given to be sent, the lengths of items included.
+func (s *Stream) Size() (came, given int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.in.came, s.out.given
+}
+
 // init makes a stream: receives says that the peer sends, sends that this side does.
 func (s *Stream) init(o *Options, receives, sends bool) {
 	s.stop.Done, s.receives, s.sends = s.ctx.Done(), receives, sends
 	s.in = inflow{s: s, wait: newWaiter(), open: receives, window: wire.StreamWindow, allowed: wire.StreamWindow, limit: o.MaxMessage}
-	s.out = outflow{s: s, wait: newWaiter(), credit: wire.StreamWindow, limit: o.PeerMaxMessage}
+	s.out = outflow{s: s, wait: newWaiter(), credit: wire.StreamWindow, batch: smallBatch, limit: o.PeerMaxMessage}
 	s.out.idle.L = s.mu
 	if !receives {
 		s.in.err = io.EOF
@@ -77,13 +89,16 @@ func (s *Stream) livesLocked() bool {
 	return s.quit == nil
 }
 
-// quitLocked ends both directions at once: what has come is dropped.
+// quitLocked ends both directions at once: what has come is dropped. Anybody calls it: the producer, say, when the consumer
+// reads.
 func (s *Stream) quitLocked(why error) {
 	if s.quit == nil {
 		s.quit = why
 	}
 	s.in.endLocked(why)
 	s.out.failLocked(why)
+	s.end.interruptLocked(s.in.wait)
+	s.end.interruptLocked(s.out.wait)
 }
 
 // acceptItem lets the present frame be read into the stream.

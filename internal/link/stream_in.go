@@ -8,8 +8,8 @@ import (
 	"hotline/internal/wire"
 )
 
-// fullWindow is how many bytes the sender of a stream may be ahead of a consumer that has begun to consume. Before that it
-// is wire.StreamWindow, so that streams nobody reads hold little.
+// fullWindow is how many bytes the sender of a stream may be ahead of a consumer that has begun to consume. Before that, and
+// while other streams have the link's allowance, it is wire.StreamWindow, so that streams nobody reads hold little.
 const fullWindow = 256 << 10
 
 // maxChunk is the largest buffer that is made for frames smaller than it, in bytes.
@@ -23,13 +23,16 @@ type inflow struct {
 	dropped bool     // nobody consumes: what comes is checked and dropped
 	err     error    // what the consumer gets when it has consumed all; io.EOF after a good end
 	allowed int      // bytes that the peer may still send
+	came    int64    // bytes that it has sent
+	window  int      // how many bytes the peer may be ahead
 	chunks  []*chunk // what has come, the oldest first
-	filling *chunk   // the one that a frame is being read into; the reader's
-	frame   message  // that frame; the reader's
 	limit   int      // of an item, in bytes; immutable
 
+	// The present frame is read into what is left of the last chunk, and into a new one.
+	filling [2]*chunk // nil for none
+	spans   [2][]byte // what of them is still to be filled; the reader's
+
 	// These belong to the consumer.
-	window int    // how many bytes the peer may be ahead
 	view   []byte // the part of chunks[0] that is being consumed
 	viewed int    // its length in the beginning
 	taken  int    // bytes consumed for which no credit was given yet
@@ -40,6 +43,7 @@ type inflow struct {
 type chunk struct {
 	buf        *buffer
 	begin, end int // what the consumer has not seen yet
+	coming     int // bytes behind that which are being read
 }
 
 // acceptLocked lets the present frame be read into the stream.
@@ -52,40 +56,74 @@ func (f *inflow) acceptLocked(in *inbound) error {
 		return wire.ProtocolErrorf("%d bytes of a stream that had credit for %d", n, f.allowed)
 	}
 	f.allowed -= n
+	f.came += int64(n)
 	if f.dropped {
 		return nil
 	}
-	f.filling = f.roomLocked(n)
-	f.frame.body = f.filling.buf.b[:f.filling.end]
-	in.into, in.flow = &f.frame, f
+	f.makeRoomLocked(n)
+	in.flow = f
 	return nil
 }
 
-// roomLocked returns a chunk with room for n more bytes: small frames share one.
-func (f *inflow) roomLocked(n int) *chunk {
+// makeRoomLocked says where the n bytes of the present frame go. All chunks but the last are full: what is held is what the peer
+// had credit for, or a little more.
+func (f *inflow) makeRoomLocked(n int) {
 	size := 0
 	if last := len(f.chunks) - 1; last >= 0 {
 		c := f.chunks[last]
-		if cap(c.buf.b)-c.end >= n {
-			return c
-		}
+		n -= f.fillLocked(0, c, n)
 		size = min(2*cap(c.buf.b), maxChunk)
 	}
-	c := &chunk{buf: f.s.buffers.get(max(n, size))}
+	if n == 0 {
+		return
+	}
+	c := &chunk{buf: f.s.buffers.getWithin(n, max(n, size), n+f.allowed)}
 	f.chunks = append(f.chunks, c)
-	return c
+	f.fillLocked(1, c, n)
+}
+
+// fillLocked lets up to n bytes of the present frame be read into c, and returns how many fit.
+func (f *inflow) fillLocked(i int, c *chunk, n int) int {
+	n = min(n, cap(c.buf.b)-c.end)
+	if n > 0 {
+		c.coming = n
+		f.filling[i], f.spans[i] = c, c.buf.b[c.end:c.end+n]
+	}
+	return n
+}
+
+// room is where the next bytes of the present frame go. It is the reader's, as took is.
+func (f *inflow) room() []byte {
+	if len(f.spans[0]) > 0 {
+		return f.spans[0]
+	}
+	return f.spans[1]
+}
+
+// took accounts for n bytes read into room.
+func (f *inflow) took(n int) {
+	if len(f.spans[0]) > 0 {
+		f.spans[0] = f.spans[0][n:]
+	} else {
+		f.spans[1] = f.spans[1][n:]
+	}
 }
 
 // arrivedLocked hands the frame that was read to the consumer.
 func (f *inflow) arrivedLocked() {
-	c := f.filling
-	f.filling = nil
-	if f.dropped {
-		f.s.buffers.put(c.buf)
-		return
+	for i, c := range f.filling {
+		if c == nil {
+			continue
+		}
+		f.filling[i], f.spans[i] = nil, nil
+		c.end, c.coming = c.end+c.coming, 0
+		if f.dropped && c.begin == 0 {
+			f.s.buffers.put(c.buf)
+		}
 	}
-	c.end = len(f.frame.body)
-	f.s.end.wakeLocked(f.wait)
+	if !f.dropped {
+		f.s.end.wakeLocked(f.wait)
+	}
 }
 
 // endLocked lets the consumer see the stream's end behind what has come. Only the first counts.
@@ -104,11 +142,20 @@ func (f *inflow) dropLocked() {
 	}
 	f.dropped = true
 	for _, c := range f.chunks {
-		if c != f.filling && c.begin == 0 {
+		if c.coming == 0 && c.begin == 0 {
 			f.s.buffers.put(c.buf)
 		}
 	}
 	f.chunks = nil
+	f.narrowLocked()
+}
+
+// narrowLocked gives the allowance back: no more credit is given.
+func (f *inflow) narrowLocked() {
+	if f.window == fullWindow {
+		f.window = wire.StreamWindow
+		f.s.allowance.give(windowShare)
+	}
 }
 
 // more makes view hold something, waiting for it.
@@ -133,6 +180,7 @@ func (f *inflow) more() error {
 			return nil
 		}
 		if f.err != nil {
+			f.narrowLocked()
 			return f.err
 		}
 		s.end.sleepLocked(s, f.wait)
@@ -149,7 +197,7 @@ func (f *inflow) advanceLocked() bool {
 			c.begin = c.end
 			return true
 		}
-		if c == f.filling {
+		if c.coming > 0 {
 			return false
 		}
 		f.s.buffers.put(c.buf)
@@ -164,8 +212,12 @@ func (f *inflow) dueLocked() int {
 	if !f.open || f.taken < f.window/2 {
 		return 0
 	}
-	n := f.taken + fullWindow - f.window
-	f.taken, f.window = 0, fullWindow
+	n := f.taken
+	if f.window < fullWindow && f.s.allowance.take(windowShare) {
+		f.window = fullWindow
+		n += windowShare
+	}
+	f.taken = 0
 	f.allowed += n
 	return n
 }
@@ -202,6 +254,17 @@ func (s *Stream) Read(p []byte) (int, error) {
 	n := copy(p, f.view)
 	f.view = f.view[n:]
 	return n, nil
+}
+
+// Next waits for bytes and returns all that lie in one piece, lent until the next call. It returns io.EOF at the
+// stream's end.
+func (s *Stream) Next() ([]byte, error) {
+	if err := s.Wait(); err != nil {
+		return nil, err
+	}
+	b := s.in.view
+	s.in.view = nil
+	return b, nil
 }
 
 // Recv waits for the next item, which is lent until the next call. It returns io.EOF at the stream's end: on a client that

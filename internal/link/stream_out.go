@@ -13,8 +13,15 @@ import (
 // by its producer at once. So the items of a slow producer wait for nobody, those of a quick one share frames as long
 // as the link is busy with the one before, and none waits for a timer.
 const (
-	quickItem = 10 * time.Microsecond // about what a goroutine's start costs, or a write on a socket
-	maxBatch  = 16 << 10              // bytes that may lie there until the producer writes itself
+	quickItem  = 10 * time.Microsecond // about what a goroutine's start costs, or a write on a socket
+	maxBatch   = 16 << 10              // bytes that may lie there until the producer writes itself
+	smallBatch = 2 << 10               // likewise, while other streams have the link's allowance
+)
+
+// How many bytes are best written at once, by who copies from elsewhere.
+const (
+	maxCopy   = 64 << 10
+	smallCopy = 4 << 10
 )
 
 // maxCredit bounds the credit that a peer gives, in bytes.
@@ -30,8 +37,10 @@ type outflow struct {
 	spare   []byte    // what is being sent; of who writes
 	writing bool      // somebody writes: the producer, or the flusher
 	idle    sync.Cond // broadcast when nobody writes any more
+	given   int64     // bytes that were given to be sent
 	closed  bool      // the end was sent, or is being sent
 	err     error     // why nothing more can be sent
+	batch   int       // bytes that may be pending until the producer writes itself
 	limit   int       // of an item, in bytes; immutable
 	last    int64     // when the last item was given; the producer's
 	prefix  [binary.MaxVarintLen64]byte
@@ -64,19 +73,48 @@ func (f *outflow) send(prefix, b []byte) error {
 	if !f.s.livesLocked() || f.err != nil {
 		return f.err
 	}
+	f.given += int64(len(prefix) + len(b))
+	if len(f.pending)+len(b) > f.batch {
+		f.widenLocked()
+	}
 	f.addLocked(prefix)
-	large := len(b) > maxBatch
+	large := len(b) > f.batch
 	if !large {
 		f.addLocked(b)
 		b = nil
 	}
-	if large || !quick && !f.writing || len(f.pending) > maxBatch {
+	if large || !quick && !f.writing || len(f.pending) > f.batch {
 		err := f.flushLocked(b)
 		f.last = f.s.clock.now() // the time that it took says nothing of the producer
 		return err
 	}
 	f.rouseLocked()
 	return nil
+}
+
+// widenLocked lets more be pending, where the link's allowance lasts.
+func (f *outflow) widenLocked() {
+	if f.batch < maxBatch && f.err == nil && f.s.allowance.take(batchShare) {
+		f.batch = maxBatch
+	}
+}
+
+// narrowLocked gives the allowance back: nothing more is sent.
+func (f *outflow) narrowLocked() {
+	if f.batch == maxBatch {
+		f.batch = smallBatch
+		f.s.allowance.give(batchShare)
+	}
+}
+
+// Batch returns how many bytes are best given to Write at once by who copies them from elsewhere.
+func (s *Stream) Batch() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.out.widenLocked(); s.out.batch == maxBatch {
+		return maxCopy
+	}
+	return smallCopy
 }
 
 func (f *outflow) addLocked(b []byte) {
@@ -161,6 +199,9 @@ func (f *outflow) framedLocked(h *wire.Header, b []byte) {
 // releaseLocked lets others write.
 func (f *outflow) releaseLocked() {
 	f.writing = false
+	if f.batch == smallBatch && cap(f.spare) > smallBatch {
+		f.spare = nil // one of many
+	}
 	f.idle.Broadcast()
 }
 
@@ -194,4 +235,5 @@ func (f *outflow) shutLocked(why error) {
 		f.s.buffers.put(f.lent)
 		f.lent, f.pending = nil, nil
 	}
+	f.narrowLocked()
 }

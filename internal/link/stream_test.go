@@ -9,6 +9,7 @@ import (
 	"io"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"hotline/internal/link"
@@ -628,6 +629,32 @@ func TestStreamCancelledAnywhere(t *testing.T) {
 	}
 }
 
+// A producer may be the first to see that its call was given up. The consumer, who reads, is told then too.
+func TestProducerSeesTheEndFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := streamPair(t)
+		for range 50 { // in some of them the context's own watcher is quicker
+			ctx, cancel := context.WithCancel(t.Context())
+			s := open(t, ctx, p.client, methodGather, nil, true, true)
+			received := make(chan error, 1)
+			go func() {
+				_, err := s.Recv()
+				received <- err
+			}()
+			synctest.Wait() // it reads now, and nothing will come
+			cancel()
+			if err := s.Send(pattern(10, 0)); !errors.Is(err, context.Canceled) {
+				t.Errorf("the producer got %v", err)
+			}
+			if err := <-received; !errors.Is(err, context.Canceled) {
+				t.Errorf("the consumer got %v", err)
+			}
+			finish(s)
+		}
+		wantNothingLeft(t, p)
+	})
+}
+
 // A server that shuts down lets its streams end.
 func TestShutdownWithStreams(t *testing.T) {
 	p, h := streamPair(t)
@@ -645,4 +672,71 @@ func TestShutdownWithStreams(t *testing.T) {
 	if err := wait.Receive(t, "the shutdown", down); err != nil {
 		t.Error(err)
 	}
+}
+
+// A stream of which a part could not be sent, because its caller gave up, does not look as if it had ended well.
+func TestTruncatedStreamFails(t *testing.T) {
+	const longest = 4 << 10
+	l, raw := rawServer(t, nil, &transporttest.PipeOptions{MaxFrame: longest, Capacity: longest + wire.HeaderSize})
+	ctx, cancel := context.WithCancel(t.Context())
+	s := open(t, ctx, l, 0, nil, true, false)
+	readFrame(t, raw)
+	sent := make(chan error, 1)
+	go func() { sent <- s.Send(make([]byte, wire.StreamWindow/2+1)) }()
+	if h, _ := readFrame(t, raw); h.Kind != wire.KindItem { // the rest does not fit in the pipe
+		t.Fatalf("instead of an item came %+v", h)
+	}
+	cancel()
+	if err := wait.Receive(t, "the producer", sent); !errors.Is(err, context.Canceled) {
+		t.Errorf("Send: %v", err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		s.CloseSend(nil)
+		_, err := s.Finish()
+		ended <- err
+	}()
+	for {
+		h, _ := readFrame(t, raw)
+		if h.Kind == wire.KindItem {
+			continue
+		}
+		if h.Kind != wire.KindCancel && wire.Code(h.Method) != wire.CodeCanceled {
+			t.Errorf("the stream ended by %+v", h)
+		}
+		break
+	}
+	go io.Copy(io.Discard, raw)
+	if err := wait.Receive(t, "the call", ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("the call: %v", err)
+	}
+}
+
+// A handler that receives no more goes on sending when the client's stream has ended, for longer than its first credit lasts.
+func TestSendAfterTheEndOfWhatIsNotReceived(t *testing.T) {
+	const items, size = 100, 4000
+	ended := newGate()
+	p := newPair(t, func(_ context.Context, c *link.Incoming) error {
+		if c.Stream == nil {
+			return nil
+		}
+		c.Stream.StopReceiving()
+		ended.pass()
+		return count(c.Stream, counting(items, size, ""))
+	})
+	s := open(t, t.Context(), p.client, 0, nil, true, true)
+	s.CloseSend(nil)
+	if _, err := call(t.Context(), p.client, 0, nil); err != nil { // behind the end, which has come then
+		t.Fatal(err)
+	}
+	ended.open()
+	wait.Return(t, "all items", func() {
+		if n, _, err := gather(&s.Stream); n != items || err != nil {
+			t.Errorf("%d items came: %v", n, err)
+		}
+	})
+	if _, err := finish(s); err != nil {
+		t.Error(err)
+	}
+	wait.Until(t, "no stream left", func() bool { return p.server.Streams() == 0 })
 }

@@ -3,9 +3,12 @@ package link
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"hotline/internal/wire"
 )
@@ -43,6 +46,7 @@ func (s *Server) work(turn uint64) {
 	w := &worker{incoming: Incoming{buffers: s.opt.Buffers}}
 	for {
 		if err := s.receive(w); err != nil {
+			s.in.end()
 			s.fail(err)
 			return
 		}
@@ -56,6 +60,10 @@ func (s *Server) work(turn uint64) {
 // receive reads frames until a call is complete in w.
 func (s *Server) receive(w *worker) error {
 	for {
+		if s.roused && !s.conn.Pending() {
+			s.roused = false
+			runtime.Gosched() // or the consumer waits until another thread runs it, or this one sleeps
+		}
 		s.conn.Ready() // spins where that pays; next sleeps
 		if err := s.in.next(); errors.Is(err, ErrInterrupted) {
 			continue
@@ -169,6 +177,7 @@ func (s *Server) arrived(w *worker) bool {
 		return false
 	case m != &w.request:
 		delete(s.partial, h.ID)
+		s.in.settle(m)
 		w.request = *m
 	}
 	return true
@@ -183,10 +192,14 @@ func (s *Server) admit(w *worker) error {
 			return wire.ProtocolErrorf("a second call with the id of one under way")
 		}
 	}
-	if h.Flags&streamFlags != 0 {
-		return s.openStream(w)
+	if h.Flags&streamFlags == 0 {
+		return nil
 	}
-	return nil
+	err := s.openStream(w)
+	if err != nil && w.own != nil {
+		s.untrack(w.own)
+	}
+	return err
 }
 
 // answer runs the handler of w's call and writes its reply. It reports whether the worker still has the reading role.
@@ -279,9 +292,7 @@ func (s *Server) invoke(w *worker) (err error) {
 			s.left(w)
 			return
 		}
-		s.opt.Logger.Error().Str("link", s.conn.String()).Uint16("method", c.Method).
-			Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).Msg("handler panicked")
-		err = wire.Errorf(wire.CodePanic, "the method panicked: %v (the stack is in the server's log)", v)
+		err = Panicked(s.opt.Logger, s.conn.String(), c.Method, v)
 	}()
 	ctx := s.ctx
 	if w.own != nil {
@@ -292,6 +303,14 @@ func (s *Server) invoke(w *worker) (err error) {
 	}
 	returned = true
 	return err
+}
+
+// Panicked says in the log that the handler of a method panicked with v, and returns what its caller gets. It is called
+// by a function that was deferred, for the stack.
+func Panicked(log *zerolog.Logger, link string, method uint16, v any) *wire.Error {
+	log.Error().Str("link", link).Uint16("method", method).
+		Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).Msg("handler panicked")
+	return wire.Errorf(wire.CodePanic, "the method panicked: %v (the stack is in the server's log)", v)
 }
 
 // left concludes a call whose handler called runtime.Goexit, and passes the reading role on from its goroutine.
@@ -357,7 +376,7 @@ func (s *Server) checkAnswer(c *Incoming) error {
 	return nil
 }
 
-// crew counts the workers of a link. It is a WaitGroup that one may join while others wait for it to be empty.
+// crew counts the goroutines that are at work for a link. It is a WaitGroup that one may join while others wait for it to be empty.
 type crew struct {
 	mu    sync.Mutex
 	n     int           // guarded by mu

@@ -10,6 +10,9 @@ func CPUs() float64 {
 	return countOn(runtime.NumCPU(), runtime.GOMAXPROCS(0), quota())
 }
 
+// Quota returns how many CPUs this process's control groups let it use, which may be a fraction, or infinity. It reads files.
+func Quota() float64 { return quota() }
+
 func countOn(affinity, procs int, quota float64) float64 {
 	if affinity < 2 {
 		return 1

@@ -3,6 +3,7 @@ package transporttest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"testing"
@@ -33,10 +34,16 @@ var contract = []struct {
 func testContract(t *testing.T, transport Transport) {
 	for _, part := range contract {
 		t.Run(part.name, func(t *testing.T) {
-			near, far := connect(t, transport)
-			part.test(t, near, far)
-			near, far = connect(t, transport)
-			part.test(t, far, near)
+			for _, dialer := range []bool{true, false} {
+				t.Run(fmt.Sprintf("dialer %v", dialer), func(t *testing.T) {
+					a, b := connect(t, transport) // one at a time: a transport may have one listener for all
+					t.Parallel()                  // some wait for what a connection gives up after
+					if !dialer {
+						a, b = b, a
+					}
+					part.test(t, a, b)
+				})
+			}
 		})
 	}
 }

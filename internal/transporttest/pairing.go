@@ -101,17 +101,18 @@ type pairing struct {
 var meetings = []struct {
 	name   string
 	remote bool // the server is in another process
+	large  int  // how long its large message is, in bytes
 	meet   func(*testing.T, Transport) *pairing
 }{
-	{"dialer calls", false, func(t *testing.T, transport Transport) *pairing {
+	{"dialer calls", false, largeSize, func(t *testing.T, transport Transport) *pairing {
 		near, far := connect(t, transport)
 		return meetHere(t, near, far)
 	}},
-	{"acceptor calls", false, func(t *testing.T, transport Transport) *pairing {
+	{"acceptor calls", false, longSize, func(t *testing.T, transport Transport) *pairing {
 		near, far := connect(t, transport)
 		return meetHere(t, far, near)
 	}},
-	{"dialer calls another process", true, func(t *testing.T, transport Transport) *pairing {
+	{"dialer calls another process", true, longSize, func(t *testing.T, transport Transport) *pairing {
 		p, address := startPeer(t, transport, roleListenServe, "")
 		ctx, cancel := context.WithTimeout(t.Context(), Patience)
 		defer cancel()
@@ -122,7 +123,7 @@ var meetings = []struct {
 		p.begin(t, conn)
 		return p
 	}},
-	{"acceptor calls another process", true, func(t *testing.T, transport Transport) *pairing {
+	{"acceptor calls another process", true, longSize, func(t *testing.T, transport Transport) *pairing {
 		ln := listen(t, transport)
 		p, _ := startPeer(t, transport, roleDialServe, ln.Addr())
 		conn, err := ln.Accept()

@@ -126,7 +126,7 @@ func playClient(ctx context.Context, conn link.Conn, calls func(context.Context,
 
 // playCalls is a client's session: sizes, a cancel and a deadline.
 func playCalls(ctx context.Context, p *pairing) error {
-	for _, n := range []int{0, 1, p.maxFrame - 1, p.maxFrame, p.maxFrame + 1, 64 << 10, 1 << 20, largeSize} {
+	for _, n := range []int{0, 1, p.maxFrame - 1, p.maxFrame, p.maxFrame + 1, 64 << 10, 1 << 20, longSize} {
 		data := pattern(n, uint64(n))
 		if got, err := p.call(ctx, methodEcho, data); err != nil || !bytes.Equal(got, data) {
 			return fmt.Errorf("echo of %d bytes: got %d, %w", n, len(got), err)

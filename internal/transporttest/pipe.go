@@ -149,7 +149,13 @@ func (r *Raw) Write(p []byte) (int, error) {
 
 // Close ends both directions, as a peer that dies does: what was written is still read.
 func (r *Raw) Close() error {
-	r.out.finish(io.EOF)
-	r.in.abandon(errBroken)
+	r.CloseWrite()
+	r.CloseRead()
 	return nil
 }
+
+// CloseWrite ends what the connection reads, behind what was written.
+func (r *Raw) CloseWrite() { r.out.finish(io.EOF) }
+
+// CloseRead makes the connection's writes fail. What it has written can still be read.
+func (r *Raw) CloseRead() { r.in.abandon(errBroken) }

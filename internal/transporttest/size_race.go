@@ -2,5 +2,8 @@
 
 package transporttest
 
-// largeSize is the length of a large message. The race detector makes every byte of it dear.
-const largeSize = 8 << 20
+// The race detector makes every byte of a large message dear.
+const (
+	largeSize = 8 << 20
+	longSize  = 4 << 20
+)

@@ -54,7 +54,7 @@ func Run(t *testing.T, transport Transport) {
 		}
 		t.Run(m.name, func(t *testing.T) {
 			t.Run("sizes", func(t *testing.T) { testSizes(t, m.meet(t, transport), transport.Sizes) })
-			t.Run("large", func(t *testing.T) { testLarge(t, m.meet(t, transport)) })
+			t.Run("large", func(t *testing.T) { testLarge(t, m.meet(t, transport), m.large) })
 			t.Run("callers", func(t *testing.T) { testCallers(t, m.meet(t, transport)) })
 			t.Run("metadata", func(t *testing.T) { testMetadata(t, m.meet(t, transport)) })
 			t.Run("errors", func(t *testing.T) { testErrors(t, m.meet(t, transport)) })
@@ -168,9 +168,9 @@ func testSizes(t *testing.T, p *pairing, special []int) {
 	}
 }
 
-// testLarge sends 100 MiB (less under the race detector), and wants small calls to be answered meanwhile.
-func testLarge(t *testing.T, p *pairing) {
-	data := pattern(largeSize, 7)
+// testLarge sends n bytes there and back, and wants small calls to be answered meanwhile.
+func testLarge(t *testing.T, p *pairing, n int) {
+	data := pattern(n, 7)
 	done := make(chan error, 1)
 	go func() {
 		got, err := p.call(t.Context(), methodEcho, data)

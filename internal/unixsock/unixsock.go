@@ -1,4 +1,5 @@
-// Package unixsock makes and removes the socket files of listeners, safely beside others who do the same.
+// Package unixsock makes and removes the socket files of listeners, safely beside others who do the same, and says who is at
+// the other end of a connection.
 package unixsock
 
 import (
@@ -11,6 +12,9 @@ import (
 
 // maxPath is the room for a path in a socket's address, its closing zero included.
 const maxPath = len(syscall.RawSockaddrUnix{}.Path)
+
+// MaxPath is how many bytes the path of a socket may have.
+const MaxPath = maxPath - 1
 
 // CheckPath reports what can't be, or should not be, the path of a socket file.
 func CheckPath(path string) error {

@@ -11,9 +11,9 @@ const (
 	CodeNoMethod       Code = 2  // the service has no such method
 	CodeBadArguments   Code = 3  // the arguments could not be decoded
 	CodeTooLarge       Code = 4  // the message is over the receiver's limit
-	CodeExhausted      Code = 5  // too many calls in flight on this link
+	CodeExhausted      Code = 5  // more calls than the server, or one of its interceptors, takes
 	CodeDraining       Code = 6  // the server no longer takes calls
-	CodeNotAllowed     Code = 7  // the codec is not allowed on this transport
+	CodeNotAllowed     Code = 7  // the codec is not allowed on this transport, or the server refuses the call
 	CodeApplication    Code = 16 // the method returned an error
 	CodeCanceled       Code = 17 // the call's context was cancelled
 	CodeDeadline       Code = 18 // the call's deadline passed

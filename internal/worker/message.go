@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // Env is the environment variable that holds the settings of a worker. It is for the worker alone: [FromEnv] removes
@@ -27,13 +28,25 @@ const (
 // Settings is what a manager wants of a worker.
 type Settings struct {
 	Mode                          Mode           `json:"mode"`
+	Section                       string         `json:"section,omitempty"` // of the manager's file, that this is a worker of
 	TCPBind                       string         `json:"tcp_bind,omitempty"`
 	TCPAllowInsecureSerialisation bool           `json:"tcp_allow_insecure_serialisation,omitempty"`
 	ControlFD                     int            `json:"control_fd"`
 	Listeners                     map[string]int `json:"listeners,omitempty"` // by port: descriptor of a TCP listener
+	BoardFD                       int            `json:"board_fd,omitempty"`  // of the board that calls are counted on; 0 for none
+
+	// StopTimeout is how long after the manager's end of the channel has been closed the process is killed: by the manager,
+	// or a little later, if that is gone, by itself. 0 means that it has not been said.
+	StopTimeout time.Duration `json:"stop_timeout_ns,omitempty"`
 
 	channel
 }
+
+// KillGrace is how long after StopTimeout a worker whose manager is gone kills itself: what a manager that lives does comes first.
+const KillGrace = time.Second
+
+// DrainTimeout returns how much of StopTimeout the calls in flight have. The rest is for the service's Stop.
+func (s *Settings) DrainTimeout() time.Duration { return s.StopTimeout / 6 * 5 }
 
 // Description is what a worker says of one service that it serves.
 type Description struct {
@@ -61,6 +74,7 @@ type Event string
 const (
 	Described Event = "described" // the answer to mode Describe
 	IsReady   Event = "ready"     // it serves
+	Stacks    Event = "stacks"    // the answer to an order for stacks
 )
 
 // Message is one line from a worker.
@@ -68,6 +82,15 @@ type Message struct {
 	Event     Event         `json:"event"`
 	Services  []Description `json:"services"`
 	Addresses []string      `json:"addresses,omitempty"`
+	Answer    uint64        `json:"answer,omitempty"` // the number of the order that this answers
+	Text      string        `json:"text,omitempty"`   // the stacks
+}
+
+// Order is one line from the manager.
+type Order struct {
+	Drain  bool   `json:"drain"`            // take no more calls, and end when those in flight have, however long that takes
+	Stop   bool   `json:"stop,omitempty"`   // end within StopTimeout; the end of the channel follows
+	Stacks uint64 `json:"stacks,omitempty"` // tell the stacks of all goroutines, in an answer of this number; 0 for no
 }
 
 // encode returns v as one line.

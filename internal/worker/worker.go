@@ -21,9 +21,9 @@ func FromEnv() (*Settings, error) {
 	if err := os.Unsetenv(Env); err != nil {
 		return nil, err
 	}
-	s := new(Settings)
-	if err := json.Unmarshal([]byte(text), s); err != nil {
-		return nil, fmt.Errorf("the variable %s, %.60q, is not what a manager sets: unset it: %w", Env, text, err)
+	s, err := parse(text)
+	if err != nil {
+		return nil, err
 	}
 	if s.Mode != Describe && s.Mode != Run {
 		return nil, fmt.Errorf("the variable %s wants mode %.20q, this program knows %q and %q: "+
@@ -31,6 +31,24 @@ func FromEnv() (*Settings, error) {
 	}
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("take over from the manager: %w", err)
+	}
+	return s, nil
+}
+
+// Peek returns the settings that FromEnv will, for who has to know what they say before it serves, and nil, nil where
+// there are none. They are not to be used otherwise: their descriptors are FromEnv's to take over.
+func Peek() (*Settings, error) {
+	text, ok := os.LookupEnv(Env)
+	if !ok {
+		return nil, nil
+	}
+	return parse(text)
+}
+
+func parse(text string) (*Settings, error) {
+	s := new(Settings)
+	if err := json.Unmarshal([]byte(text), s); err != nil {
+		return nil, fmt.Errorf("the variable %s, %.60q, is not what a manager sets: unset it: %w", Env, text, err)
 	}
 	return s, nil
 }

@@ -76,7 +76,8 @@ func beManager() error {
 		return err
 	}
 	fmt.Println("ready")
-	select {}
+	_, err = control.Next() // there is no other message
+	return err
 }
 
 func startWorker(out io.Writer) (*worker.Control, *exec.Cmd, error) {
