@@ -21,10 +21,11 @@ import (
 
 // module makes the lab's directory a Go module with the given files, which uses the hotline that is tested. Nothing
 // is downloaded: what that needs is in the module cache, since this test was compiled. What the go command says of packages
-// that do not exist is another matter: it looks for them in modules that may not be there, and speaks of those.
+// that do not exist is another matter: it looks for them in modules that may not be there, and speaks of those. Programs are
+// linked without what only debuggers read, which takes time.
 func (l *lab) module(files map[string]string) {
 	l.t.Helper()
-	l.t.Setenv("GOFLAGS", "-mod=readonly")
+	l.t.Setenv("GOFLAGS", "-mod=readonly -ldflags=-w")
 	l.t.Setenv("GOPROXY", "off")
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
@@ -304,51 +305,4 @@ func TestWithoutGo(t *testing.T) {
 	if got := l.fails(c); !strings.Contains(got, ":2: [Server] import_from: services are built with the go command") {
 		t.Errorf("got %s", got)
 	}
-}
-
-func TestWorkDirsOfTheDeadAreRemoved(t *testing.T) {
-	l := newLab(t)
-	parent := filepath.Join(l.path, "tmp")
-	left := filepath.Join(parent, workPrefix+"left")
-	if err := os.MkdirAll(filepath.Join(left, "0-Server"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{workLock, "0-Server/main.go"} {
-		if err := os.WriteFile(filepath.Join(left, name), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Mkdir(filepath.Join(parent, workPrefix+"empty"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	foreign := filepath.Join(parent, workPrefix+"foreign")
-	if err := os.MkdirAll(filepath.Join(foreign, "dir"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	first, err := newWorkDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := newWorkDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := os.ReadDir(parent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(all) != 3 { // both, and the one that was not made by a manager
-		t.Errorf("got %v", all)
-	}
-	if _, err := os.Stat(first.path); err != nil {
-		t.Errorf("the second removed the first one's: %v", err)
-	}
-	if err := first.remove(); err != nil {
-		t.Error(err)
-	}
-	if err := second.remove(); err != nil {
-		t.Error(err)
-	}
-	os.RemoveAll(foreign)
-	l.isClean()
 }

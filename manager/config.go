@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Config is a service.ini, read and checked.
@@ -13,6 +14,8 @@ type Config struct {
 	Dir      string // absolute directory of the file; relative paths in the file begin here
 	Monitor  Monitor
 	Services []Service // in the order of the file
+
+	defaults *Service // what [defaults] says, for the manager's own log; nil without it
 }
 
 // Monitor is the section [web monitor].
@@ -25,16 +28,37 @@ type Monitor struct {
 // Service is a section of the file, with what [defaults] adds: one program that serves one or more services.
 type Service struct {
 	Section                       string
-	Type                          string // Go type; the section's name by default
-	ImportFrom                    string // absolute directory, or an import path; empty with Binary
-	Binary                        string // absolute path; empty with ImportFrom
-	LogDir                        string // absolute; empty for the manager's default
-	TCPBind                       string // host to listen on; empty for no TCP
+	Type                          string        // Go type; the section's name by default
+	ImportFrom                    string        // absolute directory, or an import path; empty with Binary
+	Binary                        string        // absolute path; empty with ImportFrom
+	LogDir                        string        // absolute; empty for the manager's default
+	LogMaxBytes                   int64         // of a log's file before it is rotated; 0 for 16 MiB, or a quarter of LogTotalBytes
+	LogMaxAge                     time.Duration // of a log's file before it is rotated; 0 for a day
+	LogTotalBytes                 int64         // of all files of a log; 0 for 16 times LogMaxBytes
+	TCPBind                       string        // host to listen on; empty for no TCP
 	TCPAllowInsecureSerialisation bool
-	MinProcNum                    int   // workers to run, 1 by default
-	MaxProcNum                    int   // MinProcNum by default
-	MaxProcMemBytes               int64 // 0 for no limit
-	WaitUntilCompleted            bool  // the next section starts only when all workers of this one are ready
+	MinProcNum                    int           // workers to run, 1 by default
+	MaxProcNum                    int           // MinProcNum by default
+	MaxProcMemBytes               int64         // 0 for no limit
+	MaxProcAge                    time.Duration // 0 for no limit
+	MaxProcCalls                  int64         // 0 for no limit
+	WaitUntilCompleted            bool          // the sections below start only when this one is ready
+	After                         []string      // sections that must be ready before this one starts
+	Limits                        Limits        // what a worker runs as, and what it may use
+
+	StartTimeout  time.Duration // for a worker to be ready; here and below 0 means what the manager's Options say
+	StopTimeout   time.Duration // from asking a worker to stop to killing it
+	DrainTimeout  time.Duration // for the calls of a worker that is replaced, or one too many, before it is asked to stop
+	RestartMin    time.Duration // wait before the first restart
+	RestartMax    time.Duration // the wait doubles up to this
+	RestartStable time.Duration // a worker that was ready for this long begins with RestartMin again
+
+	Scale           ScaleBy       // "" for busy
+	ScaleUp         float64       // a share for busy and cpu, waiting calls for queue; 0 for the default of Scale, as all below
+	ScaleDown       float64       // in the same unit
+	ScaleUpWindow   time.Duration // the average of this time is compared with ScaleUp
+	ScaleDownWindow time.Duration
+	ScaleCooldown   time.Duration // the shortest time between two changes
 
 	file   string
 	line   int                // of the section's header
@@ -113,6 +137,7 @@ func parse(file, dir string, data []byte) (*Config, error) {
 			p.service(s)
 		}
 	}
+	p.checkOrder()
 	if len(p.errs) == 0 && len(p.config.Services) == 0 {
 		p.errs = append(p.errs, &ConfigError{File: file, Err: errors.New("there is no service: add a section with the name " +
 			"of a Go type, and import_from = ./its/package in it")})
@@ -132,8 +157,11 @@ func (s *Service) errorAt(key string, err error) error {
 	return e
 }
 
-// sourceError returns an error about where the program comes from.
-func (s *Service) sourceError(err error) error {
+// locate returns an error that has its place in the file, or puts it where the program comes from.
+func (s *Service) locate(err error) error {
+	if located := new(ConfigError); errors.As(err, &located) {
+		return err
+	}
 	if s.Binary != "" {
 		return s.errorAt("binary", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -36,7 +37,6 @@ func TestLoad(t *testing.T) {
 log_dir=logs/                  ; relative
 tcp_bind : "127.0.0.1"         # either delimiter
 min_proc_num = 2	; a tab before the comment ; and # more of it
-wait_until_completed = Yes
 
 [web monitor]
 host = [::1]
@@ -46,6 +46,17 @@ port = 80
 import_from = ./echo
 max_proc_num = 3
 max_proc_mem_bytes = 1073741824
+max_proc_age = 24h ; a day
+max_proc_calls = 1000000
+after = other, ready-made.one
+start_timeout = 1m30s
+stop_timeout = 20s
+restart_min = 50ms
+restart_max = 50ms
+restart_stable = 10s
+log_max_bytes = 1048576
+log_max_age = 1h30m
+log_total_bytes = 8388608
 tcp_allow_insecure_serialisation = on
 
   [ready-made.one]
@@ -57,6 +68,7 @@ wait_until_completed = 0
 import_from = example.com/some/pkg
 type = Server
 min_proc_num = 1
+wait_until_completed = Yes
 `
 	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "\n", "\r\n")), 0o600); err != nil {
 		t.Fatal(err)
@@ -70,14 +82,17 @@ min_proc_num = 1
 		Services: []Service{
 			{Section: "Server", Type: "Server", ImportFrom: filepath.Join(dir, "echo"), LogDir: filepath.Join(dir, "logs"),
 				TCPBind: "127.0.0.1", TCPAllowInsecureSerialisation: true, MinProcNum: 2, MaxProcNum: 3,
-				MaxProcMemBytes: 1 << 30, WaitUntilCompleted: true},
+				MaxProcMemBytes: 1 << 30, MaxProcAge: 24 * time.Hour, MaxProcCalls: 1e6,
+				After: []string{"other", "ready-made.one"}, StartTimeout: 90 * time.Second, StopTimeout: 20 * time.Second,
+				RestartMin: 50 * time.Millisecond, RestartMax: 50 * time.Millisecond, RestartStable: 10 * time.Second,
+				LogMaxBytes: 1 << 20, LogMaxAge: 90 * time.Minute, LogTotalBytes: 8 << 20},
 			{Section: "ready-made.one", Binary: filepath.Join(dir, "bin", "echo"), LogDir: filepath.FromSlash("/var/log/a # b; c"),
 				MinProcNum: 2, MaxProcNum: 2},
 			{Section: "other", Type: "Server", ImportFrom: "example.com/some/pkg", LogDir: filepath.Join(dir, "logs"),
 				TCPBind: "127.0.0.1", MinProcNum: 1, MaxProcNum: 1, WaitUntilCompleted: true},
 		},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Service{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{}, Service{})); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -174,6 +189,17 @@ func TestMistakes(t *testing.T) {
 		{"fraction", service + "min_proc_num = 1.5\n", []string{"f.ini:3: [Server] min_proc_num: |no whole number"}},
 		{"huge number", service + "max_proc_mem_bytes = 99999999999999999999\n", []string{"f.ini:3: [Server] max_proc_mem_bytes: |no whole number"}},
 		{"little memory", service + "max_proc_mem_bytes = 4096\n", []string{"f.ini:3: [Server] max_proc_mem_bytes: |not enough"}},
+		{"little log", service + "log_max_bytes = 1000\n", []string{"f.ini:3: [Server] log_max_bytes: |write a number from 1048576 to"}},
+		{"little total", service + "log_total_bytes = 1MB\n", []string{"f.ini:3: [Server] log_total_bytes: |no whole number"}},
+		{"no age", service + "log_max_age = 7\n", []string{"f.ini:3: [Server] log_max_age: |write one with its unit"}},
+		{"little age", service + "log_max_age = 1s\n", []string{"f.ini:3: [Server] log_max_age: |1s is out of range"}},
+		{"log over its total", service + "log_max_bytes = 8388607\nlog_total_bytes = 8388608\n", []string{
+			"f.ini:4: [Server] log_total_bytes: |log_max_bytes is 8388607 (line 3) and log_total_bytes is 8388608 (line 4): the total must"}},
+		{"log over the total of defaults", "[defaults]\nlog_total_bytes = 8388608\n" + service + "log_max_bytes = 8388608\n", []string{
+			"f.ini:5: [Server] log_max_bytes: |log_total_bytes is 8388608 (line 2)"}},
+		{"defaults over their total", "[defaults]\nlog_total_bytes = 8388608\nlog_max_bytes = 8388608\n" + service, []string{
+			"f.ini:2: [defaults] log_total_bytes: |log_max_bytes is 8388608 (line 3)"}},
+		{"the manager's log", "[Manager]\nimport_from = ./echo\n", []string{"f.ini:1: [Manager]: |add type = Manager"}},
 		{"negative memory", service + "max_proc_mem_bytes = -1\n", []string{"f.ini:3: [Server] max_proc_mem_bytes: |out of range"}},
 		{"min over max", service + "min_proc_num = 3\nmax_proc_num = 2\n",
 			[]string{"f.ini:3: [Server] min_proc_num: |min_proc_num is 3 and max_proc_num is 2 (line 4)"}},
@@ -183,6 +209,36 @@ func TestMistakes(t *testing.T) {
 			[]string{"f.ini:5: [Server] max_proc_num: |max_proc_num is 2 (line 2)"}},
 		{"default is told once", "[defaults]\nmin_proc_num = x\n" + service + "[B]\nimport_from = ./echo\n",
 			[]string{"f.ini:2: [defaults] min_proc_num: |no whole number"}},
+		{"no duration", service + "stop_timeout = 10\n", []string{"f.ini:3: [Server] stop_timeout: |with its unit"}},
+		{"short duration", service + "start_timeout = 1ms\n", []string{"f.ini:3: [Server] start_timeout: |from 10ms to"}},
+		{"scale", service + "scale = Load\n", []string{"f.ini:3: [Server] scale: |none of busy, queue and cpu"}},
+		{"threshold", service + "scale_up = a lot\n", []string{"f.ini:3: [Server] scale_up: |neither a percentage nor a number"}},
+		{"threshold of zero", service + "scale_down = 0%\n", []string{"f.ini:3: [Server] scale_down: |over 0% and up to"}},
+		{"endless threshold", service + "scale = queue\nscale_up = Inf\n", []string{"f.ini:4: [Server] scale_up: |out of range"}},
+		{"threshold that is none", service + "scale_up = NaN%\n", []string{"f.ini:3: [Server] scale_up: |out of range"}},
+		{"threshold without a unit", service + "scale_up = 0.7\n", []string{"f.ini:3: [Server] scale_up: |has no unit, and scale = busy needs a percentage"}},
+		{"threshold with a unit", service + "scale_down = 10%\nscale = queue\n", []string{"f.ini:3: [Server] scale_down: |is a percentage, and scale = queue counts"}},
+		{"busier than all the time", service + "scale_up = 101%\n", []string{"f.ini:3: [Server] scale_up: |write less, or scale = cpu"}},
+		{"thresholds the wrong way round", service + "scale = cpu\nscale_up = 20%\nscale_down = 20 %\n",
+			[]string{"f.ini:4: [Server] scale_up: |scale_up is 20 % of a CPU and scale_down is 20 % of a CPU: down must be below up"}},
+		{"down over the default of up", service + "scale_down = 90%\n", []string{"f.ini:3: [Server] scale_down: |scale_up is 75 % busy"}},
+		{"short window", service + "scale_up_window = 1ms\n", []string{"f.ini:3: [Server] scale_up_window: |out of range"}},
+		{"scale in defaults", "[defaults]\nscale_cooldown = 1\n" + service, []string{"f.ini:2: [defaults] scale_cooldown: |no duration"}},
+		{"zero duration", service + "restart_min = 0s\n", []string{"f.ini:3: [Server] restart_min: |out of range"}},
+		{"long duration", service + "max_proc_age = 100000h\n", []string{"f.ini:3: [Server] max_proc_age: |or 0 for no limit"}},
+		{"negative duration", service + "restart_stable = -1s\n", []string{"f.ini:3: [Server] restart_stable: |out of range"}},
+		{"negative calls", service + "max_proc_calls = -1\n", []string{"f.ini:3: [Server] max_proc_calls: |out of range"}},
+		{"restart_min over max", service + "restart_min = 2s\nrestart_max = 1s\n",
+			[]string{"f.ini:3: [Server] restart_min: |restart_max is 1s (line 4)"}},
+		{"after nobody", service + "after = Sever\n", []string{"f.ini:3: [Server] after: |there is no section [Sever]: did you mean"}},
+		{"after a gap", service + "after = a,,b\n", []string{"f.ini:3: [Server] after: |nothing between two commas"}},
+		{"after one twice", service + "after = a, a\n", []string{"f.ini:3: [Server] after: |twice"}},
+		{"after in defaults", "[defaults]\nafter = Server\n" + service, []string{"f.ini:2: [defaults] after: |move it to the section"}},
+		{"after itself", service + "after = Server\n", []string{"f.ini:3: [Server] after: |[Server] waits for [Server]"}},
+		{"after each other", service + "after = B\n[B]\nimport_from = ./echo\nafter = C\n[C]\nimport_from = ./echo\nafter = Server\n",
+			[]string{"f.ini:9: [C] after: |[Server] waits for [B] waits for [C] waits for [Server]"}},
+		{"after one below that waits", service + "after = B\nwait_until_completed = true\n[B]\nimport_from = ./echo\n",
+			[]string{"f.ini:3: [Server] after: |[Server] waits for [B] waits for [Server]"}},
 		{"monitor's port", "[web monitor]\nport = 65536\n" + service, []string{"f.ini:2: [web monitor] port: |from 1 to 65535"}},
 		{"monitor's host", "[web monitor]\nhost =\n" + service, []string{"f.ini:2: [web monitor] host: |the value is empty"}},
 		{"all at once", "[defaults]\ntcp_bind = :\n[Server]\nimport_form = ./echo\nmin_proc_num = -1\n[web monitor]\nport = 0\n", []string{

@@ -4,45 +4,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"sync"
 	"time"
 
 	"hotline/internal/worker"
+	"hotline/manager/internal/each"
+	"hotline/manager/internal/gobuild"
 	"hotline/registry"
 )
 
-// describeAll learns from the programs of all sections what they serve, side by side.
-func describeAll(ctx context.Context, pools []*pool) error {
-	errs := make([]error, len(pools))
-	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
-	var wg sync.WaitGroup
-	for i, p := range pools {
-		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			services, err := p.describe(ctx)
-			if err == nil {
-				err = checkServices(services, p.service.TCPBind != "")
-			}
-			if err != nil {
-				errs[i] = p.service.sourceError(err)
-			}
-			p.services = services
-		})
-	}
-	wg.Wait()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return errors.Join(errs...)
+// describeAll learns from the programs of editions what they serve, side by side.
+func (m *Manager) describeAll(ctx context.Context, editions []*edition) error {
+	return each.AtOnce(ctx, len(editions), func(i int) error {
+		e := editions[i]
+		services, err := m.describe(ctx, e)
+		if err == nil {
+			err = checkServices(services, e.service.TCPBind != "")
+		}
+		if err != nil {
+			return e.service.locate(err)
+		}
+		e.services = services
+		return nil
+	})
 }
 
 // describe runs the program to say what it serves.
-func (p *pool) describe(ctx context.Context) ([]worker.Description, error) {
+func (m *Manager) describe(ctx context.Context, e *edition) ([]worker.Description, error) {
 	var last tail
-	run, err := p.command(worker.Describe, last.add, last.add).start()
+	run, err := e.command(m, worker.Describe, last.add, last.add).start()
 	if err != nil {
+		if located := new(ConfigError); errors.As(err, &located) {
+			return nil, err
+		}
 		return nil, fmt.Errorf("start the program: %w", err)
 	}
 	type answer struct {
@@ -109,7 +102,7 @@ func quoteOutput(t *tail) string {
 	if text == "" {
 		return ""
 	}
-	return ":\n" + indent(text)
+	return ":\n" + gobuild.Indent(text)
 }
 
 // roundTime makes a duration fit to be read.

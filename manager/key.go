@@ -11,7 +11,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"hotline/internal/logs"
 	"hotline/internal/nearest"
 )
 
@@ -24,14 +26,14 @@ const (
 const (
 	maxProcs    = 1024
 	minMemBytes = 1 << 20
+
+	minLogBytes = 1 << 20
+	minLogTotal = 8 << 20 // the longest line has room
+	maxLogBytes = 1 << 50
+	minLogAge   = time.Minute
 )
 
-// serviceKeys are the keys of a service's section, and monitorKeys those of [web monitor].
-func serviceKeys() []string {
-	return []string{"import_from", "type", "binary", "log_dir", "tcp_bind", "tcp_allow_insecure_serialisation",
-		"min_proc_num", "max_proc_num", "max_proc_mem_bytes", "wait_until_completed"}
-}
-
+// monitorKeys are the keys of [web monitor].
 func monitorKeys() []string { return []string{"host", "port"} }
 
 // sectionPattern is what a section's name can be: it is the name of its log file, too.
@@ -49,13 +51,20 @@ type configParser struct {
 
 // checkDefaults reports what is wrong in [defaults] itself, so that no section says it again.
 func (p *configParser) checkDefaults() {
-	p.checkKeys(p.defaults, slices.DeleteFunc(serviceKeys(), func(k string) bool { return k == "type" || k == "binary" }))
-	s := p.newService(&section{name: defaultsSection, line: p.defaults.line})
+	p.checkKeys(p.defaults, keyNames(func(k *serviceKey) bool { return !k.own }))
+	s := p.newService(p.defaults)
+	p.config.defaults = s
+	keys := s.keys()
 	for _, v := range p.defaults.settings {
-		if err := s.set(p.config.Dir, v.key, v.value); err != nil {
+		at := slices.IndexFunc(keys, func(k serviceKey) bool { return k.name == v.key })
+		if at < 0 {
+			continue // which has been said
+		}
+		if err := keys[at].set(s, p.config.Dir, v.value); err != nil {
 			p.fail(p.defaults, v, err)
 		}
 	}
+	s.checkLogSizes(p.defaults, p.failer(s))
 }
 
 func (p *configParser) monitor(s *section) {
@@ -83,15 +92,15 @@ func (p *configParser) monitor(s *section) {
 
 // service reads the section of a service.
 func (p *configParser) service(from *section) {
-	p.checkKeys(from, serviceKeys())
+	p.checkKeys(from, keyNames(anyKey))
 	before := len(p.errs)
 	s := p.newService(from)
-	for _, key := range serviceKeys() {
-		v, ok := s.values[key]
+	for _, key := range s.keys() {
+		v, ok := s.values[key.name]
 		if !ok {
 			continue
 		}
-		if err := s.set(p.config.Dir, key, v.value); err != nil && !p.isDefault(v) {
+		if err := key.set(s, p.config.Dir, v.value); err != nil && !p.isDefault(v) {
 			p.fail(from, v, err)
 		}
 	}
@@ -106,7 +115,11 @@ func (p *configParser) newService(from *section) *Service {
 	s := &Service{Section: from.name, MinProcNum: 1, file: p.config.File, line: from.line, values: map[string]setting{}}
 	_, hasBinary := from.lookup("binary")
 	if p.defaults != nil && from.name != defaultsSection {
+		own := keyNames(func(k *serviceKey) bool { return k.own })
 		for _, v := range p.defaults.settings {
+			if slices.Contains(own, v.key) {
+				continue
+			}
 			if v.key != "import_from" || !hasBinary { // a section's own program goes before the package of most others
 				s.values[v.key] = v
 			}
@@ -124,45 +137,9 @@ func (p *configParser) isDefault(v setting) bool {
 	return ok && d.line == v.line
 }
 
-// set gives the service the value of a key.
-func (s *Service) set(dir, key, value string) (err error) {
-	var n int64
-	switch key {
-	case "import_from":
-		s.ImportFrom, err = parseImport(dir, value)
-	case "type":
-		if s.Type = value; !token.IsIdentifier(value) || !token.IsExported(value) {
-			err = fmt.Errorf("%q is not the name of an exported Go type: write it like Server, without its package", value)
-		}
-	case "binary":
-		s.Binary, err = parseBinary(dir, value)
-	case "log_dir":
-		s.LogDir, err = parsePath(dir, value)
-	case "tcp_bind":
-		s.TCPBind, err = parseHost(value)
-	case "tcp_allow_insecure_serialisation":
-		s.TCPAllowInsecureSerialisation, err = parseBool(value)
-	case "min_proc_num":
-		n, err = parseNumber(value, 1, maxProcs)
-		s.MinProcNum = int(n)
-	case "max_proc_num":
-		n, err = parseNumber(value, 1, maxProcs)
-		s.MaxProcNum = int(n)
-	case "max_proc_mem_bytes":
-		if s.MaxProcMemBytes, err = parseNumber(value, 0, 1<<62); err == nil && s.MaxProcMemBytes != 0 && s.MaxProcMemBytes < minMemBytes {
-			err = fmt.Errorf("%s bytes are not enough for any process: write at least %d, or 0 for no limit", value, minMemBytes)
-		}
-	case "wait_until_completed":
-		s.WaitUntilCompleted, err = parseBool(value)
-	}
-	return err
-}
-
 // checkService reports what the values of a section say together.
 func (p *configParser) checkService(s *Service, from *section) {
-	fail := func(key string, format string, args ...any) {
-		p.errs = append(p.errs, s.errorAt(key, fmt.Errorf(format, args...)))
-	}
+	fail := p.failer(s)
 	if !sectionPattern.MatchString(s.Section) {
 		fail("", "the name of a section is the name of its log file: use letters, digits, '_', '-' and '.', and begin with a letter")
 	}
@@ -184,6 +161,11 @@ func (p *configParser) checkService(s *Service, from *section) {
 			fail("", "the section's name is not the name of an exported Go type: rename it, or add type = Server")
 		}
 	}
+	if strings.EqualFold(s.Section, logs.Manager) {
+		fail("", "%s.log is what the manager itself has to say: rename the section, and add type = %s if that is the name of the "+
+			"Go type", logs.Manager, s.Section)
+	}
+	s.checkLogSizes(from, fail)
 	if s.MaxProcNum == 0 {
 		s.MaxProcNum = s.MinProcNum
 	}
@@ -195,20 +177,52 @@ func (p *configParser) checkService(s *Service, from *section) {
 		fail(key, "min_proc_num is %d and max_proc_num is %d (line %d): min must not be over max",
 			s.MinProcNum, s.MaxProcNum, s.values[other].line)
 	}
+	if s.RestartMax != 0 && s.RestartMin > s.RestartMax {
+		key, other := "restart_min", "restart_max"
+		if _, own := from.lookup(key); !own {
+			key, other = other, key
+		}
+		fail(key, "restart_min is %v and restart_max is %v (line %d): min must not be over max", s.RestartMin, s.RestartMax,
+			s.values[other].line)
+	}
+	s.checkScale(fail)
+}
+
+// failer returns the function that reports what is wrong in a section, at one of its keys.
+func (p *configParser) failer(s *Service) func(key, format string, args ...any) {
+	return func(key, format string, args ...any) {
+		p.errs = append(p.errs, s.errorAt(key, fmt.Errorf(format, args...)))
+	}
+}
+
+// checkLogSizes reports a log whose files would not have room for one that is as long as it may be.
+func (s *Service) checkLogSizes(own *section, fail func(key, format string, args ...any)) {
+	one, all := logs.Sizes(s.LogMaxBytes, s.LogTotalBytes)
+	key := "log_total_bytes"
+	_, has := own.lookup(key)
+	if !has { // the line that is the section's own is the one to change
+		key = "log_max_bytes"
+		_, has = own.lookup(key)
+	}
+	if 2*one <= all || !has { // what [defaults] says is wrong there
+		return
+	}
+	fail(key, "log_max_bytes is %d (line %d) and log_total_bytes is %d (line %d): the total must be at least twice as much, for the "+
+		"current file and the one before", one, s.values["log_max_bytes"].line, all, s.values["log_total_bytes"].line)
 }
 
 // checkKeys reports keys that a section does not have.
 func (p *configParser) checkKeys(s *section, known []string) {
 	for _, v := range s.settings {
-		if slices.Contains(known, v.key) {
+		if slices.Contains(known, v.key) || isEnvKey(v.key) && slices.Contains(known, "env_file") {
 			continue
 		}
 		err := fmt.Errorf("there is no such key: use one of %s", strings.Join(known, ", "))
 		if near := nearest.Word(v.key, known); near != "" {
 			err = fmt.Errorf("there is no such key: did you mean %s?", near)
-		} else if slices.Contains(serviceKeys(), v.key) {
+		} else if slices.Contains(keyNames(anyKey), v.key) {
 			err = fmt.Errorf("this key does not belong here: move it to the section of a service")
-		} else if near := nearest.Word(v.key, serviceKeys()); near != "" && s.name == defaultsSection {
+		} else if near := nearest.Word(v.key, keyNames(anyKey)); near != "" && s.name == defaultsSection {
 			err = fmt.Errorf("there is no such key: if you mean %s, move it to the section of a service", near)
 		}
 		p.fail(s, v, err)

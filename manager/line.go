@@ -1,40 +1,16 @@
 package manager
 
 import (
-	"bufio"
-	"io"
 	"strings"
 	"sync"
-	"unicode"
+
+	"hotline/internal/logs"
 )
 
-// maxLine bounds what is held of a line, in bytes. A longer one is handed on in parts.
-const maxLine = 64 << 10
-
-// readLines reads lines until the end of r and hands each to to, without its end; more says that the line goes on in
-// the next call. The bytes are valid until to returns. It closes r.
-func readLines(r io.ReadCloser, to func(line []byte, more bool)) {
-	defer r.Close()
-	in := bufio.NewReaderSize(r, maxLine)
-	for {
-		line, err := in.ReadSlice('\n')
-		switch {
-		case err == nil:
-			to(line[:len(line)-1], false)
-		case err == bufio.ErrBufferFull:
-			to(line, true)
-		default:
-			if len(line) > 0 {
-				to(line, false)
-			}
-			return
-		}
-	}
-}
-
 const (
-	tailLines = 20  // lines that are kept
-	tailWidth = 400 // bytes of a line
+	tailLines = 20      // lines that are kept
+	tailBytes = 4 << 10 // of a line, so that one of JSON is whole
+	tailWidth = 400     // bytes of a line that are shown
 )
 
 // tail keeps the last lines of an output. The zero tail is empty. Its methods may be called at once.
@@ -48,14 +24,10 @@ func (t *tail) add(line []byte, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.inner {
-		text := string(line[:min(len(line), tailWidth)])
-		if len(line) > tailWidth {
-			text += " ..."
-		}
 		if len(t.lines) == tailLines {
 			t.lines = append(t.lines[:0], t.lines[1:]...)
 		}
-		t.lines = append(t.lines, strings.TrimRight(clean(text), " \r\t"))
+		t.lines = append(t.lines, string(line[:min(len(line), tailBytes)]))
 	}
 	t.inner = more
 }
@@ -63,15 +35,16 @@ func (t *tail) add(line []byte, more bool) {
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return strings.Join(t.lines, "\n")
+	shown := make([]string, len(t.lines))
+	for i, line := range t.lines {
+		text := logs.Text([]byte(line))
+		if len(text) > tailWidth {
+			text = strings.ToValidUTF8(text[:tailWidth], "") + " ..." // not with half a character
+		}
+		shown[i] = text
+	}
+	return strings.Join(shown, "\n")
 }
 
-// clean returns a line of a program's output without what a terminal would obey.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\t' && r != '\r' {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
-}
+// clean returns what a program says as one line, without what a terminal would obey.
+func clean(text string) string { return strings.ReplaceAll(logs.Clean(text), "\n", "\uFFFD") }

@@ -1,51 +1,10 @@
 package manager
 
 import (
-	"errors"
-	"io"
-	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
-	"testing/iotest"
+	"unicode/utf8"
 )
-
-func TestReadLines(t *testing.T) {
-	long := strings.Repeat("0123456789abcdef", maxLine/16)
-	tests := []struct {
-		in   string
-		want []string // each with + where more follows
-	}{
-		{"", nil},
-		{"\n", []string{""}},
-		{"a", []string{"a"}},
-		{"a\nb", []string{"a", "b"}},
-		{"a\r\n\nb\n", []string{"a\r", "", "b"}},
-		{long[1:] + "\nb\n", []string{long[1:], "b"}},
-		{long + "\nb\n", []string{long + "+", "", "b"}},
-		{long + "x", []string{long + "+", "x"}},
-		{long + long + "x\n", []string{long + "+", long + "+", "x"}},
-	}
-	for _, test := range tests {
-		for name, r := range map[string]io.Reader{
-			"whole": strings.NewReader(test.in), "halves": iotest.HalfReader(strings.NewReader(test.in)),
-			"failing": io.MultiReader(strings.NewReader(test.in), iotest.ErrReader(errors.New("closed"))),
-		} {
-			var got []string
-			readLines(io.NopCloser(r), func(line []byte, more bool) {
-				text := string(line)
-				if more {
-					text += "+"
-				}
-				got = append(got, text)
-			})
-			if strings.Join(got, "|") != strings.Join(test.want, "|") || len(got) != len(test.want) {
-				t.Errorf("%s, %.20q, %d bytes: got %d lines, %.100q", name, test.in, len(test.in), len(got), got)
-			}
-		}
-	}
-}
 
 func TestTail(t *testing.T) {
 	var last tail
@@ -63,36 +22,19 @@ func TestTail(t *testing.T) {
 	}
 }
 
-// A disk that is full loses lines, says so once, and holds nobody up.
-func TestLogLosesLines(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("needs /dev/full")
+// What is shown of a long line is text, wherever it is cut.
+func TestTailCutsWholeCharacters(t *testing.T) {
+	for shift := range 3 {
+		var last tail
+		last.add([]byte(strings.Repeat("x", shift)+strings.Repeat("\u20ac", tailWidth)), false)
+		if got := last.String(); !utf8.ValidString(got) || len(got) > tailWidth+len(" ...") || len(got) < tailWidth {
+			t.Errorf("got %d bytes, %q", len(got), got)
+		}
 	}
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer full.Close()
-	good, err := os.Create(filepath.Join(t.TempDir(), "x.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer good.Close()
-	told := 0
-	l := &logFile{file: full, lost: func(error) { told++ }}
-	write := l.writer(1, "stdout")
-	for range 100 {
-		write([]byte("x"), false)
-	}
-	l.file = good
-	write([]byte("y"), false)
-	l.file = full
-	write([]byte("z"), false)
-	if told != 2 || l.droppedLines() != 101 {
-		t.Errorf("told %d times of %d lines, want 2 and 101", told, l.droppedLines())
-	}
-	text, err := os.ReadFile(good.Name())
-	if err != nil || !strings.HasSuffix(string(text), "Z 1 stdout y\n") {
-		t.Errorf("got %q, %v", text, err)
+}
+
+func TestClean(t *testing.T) {
+	if got, want := clean("a\rb\nc\td\x1b\u0085\xff\u20ac"), "a\ufffdb\ufffdc\td\ufffd\ufffd\ufffd\u20ac"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

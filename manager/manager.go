@@ -5,18 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"hotline"
-	"hotline/internal/worker"
+	"hotline/internal/logs"
+	"hotline/manager/internal/gobuild"
+	"hotline/manager/internal/systemd"
 	"hotline/registry"
 )
 
@@ -25,11 +23,20 @@ type Options struct {
 	// Dir is the runtime directory, as for [registry.Open].
 	Dir string
 
-	// Stdout takes what a person wants to see: progress, what is served, the ends of workers. Default: nowhere.
+	// Stdout takes what a person wants to see: progress, what is served, the ends of workers. It is written to by one goroutine
+	// at a time, and may block, as a terminal that is stopped does: nothing waits for it but, for 2 s at most, the end of Run.
+	// Lines for which there is no room meanwhile are left out, and how many is said. A Write that has not returned by then goes
+	// on when Run has returned. Default: nowhere.
 	Stdout io.Writer
 
-	// Logger takes the same as events. Default: none.
+	// Logger takes the same, and more, as events, which are in manager.log in any case. The goroutines that keep the workers call
+	// it, so what it writes to must not block. Default: none.
 	Logger *zerolog.Logger
+
+	// Systemd makes the manager a service of systemd, where that started it: it takes the sockets that systemd opened for
+	// it, says when its services are ready, what it does and when it stops, and answers the watchdog. It must be the
+	// only manager of its process then.
+	Systemd bool
 
 	// CommandName is how the hotline command is called, for the commands that are shown. Default: "hotline".
 	CommandName string
@@ -39,7 +46,8 @@ type Options struct {
 	Example func(m *hotline.MethodInfo) (arguments string, ok bool)
 
 	StartTimeout time.Duration // for a worker to be ready; default 5 minutes
-	DrainTimeout time.Duration // from asking a worker to stop to killing it; default 12 s, a server drains for 10
+	StopTimeout  time.Duration // from asking a worker to stop to killing it; default 12 s, a server drains for 10
+	DrainTimeout time.Duration // for the calls of a worker that is replaced, or one too many, before it is asked to stop; default 5 minutes
 
 	RestartMin    time.Duration // wait before the first restart; default 100 ms
 	RestartMax    time.Duration // the wait doubles up to this; default 30 s
@@ -49,22 +57,49 @@ type Options struct {
 // describeTimeout is how long a program may take to say what it serves.
 const describeTimeout = time.Minute
 
+// ErrStopping is the error of a command when the manager stops.
+var ErrStopping = errors.New("the manager stops")
+
 // Manager runs the services of a Config. Its methods may be called at once.
 type Manager struct {
-	config  *Config
-	options Options
-	log     zerolog.Logger
+	options     Options
+	log         zerolog.Logger // of events
+	events      events         // where they go
+	checkEvery  time.Duration  // between two looks at the workers' age, calls and memory
+	loadEvery   time.Duration  // between two looks at what they have to do
+	noticeEvery time.Duration  // between two words about a worker that is waited for
+	lastWords   time.Duration  // for what was said to be written, when Run returns
+	memoryOf    func(*process) (int64, error)
 
-	outMu sync.Mutex // one text is written to Stdout at a time
+	// Set when Run has begun, before anything uses them.
+	dir     *registry.Dir
+	own     *logs.Log // of what the manager itself has to say; replaced by a reload
+	env     []string  // of all workers, without HOTLINE_DIR
+	builder *gobuild.Builder
+	systemd *systemd.Parent // nil without Options.Systemd
 
-	mu    sync.Mutex
-	ran   bool    // under mu
-	pools []*pool // under mu; the slice is replaced, not changed
+	inherited time.Time // when this manager followed one that was killed; zero if it did not
+
+	speaker speaker // to Stdout
+
+	plans    atomic.Uint64  // reloads that have changed the sections
+	changing chan struct{}  // holds a token while a command builds or changes what runs
+	commands sync.WaitGroup // under way
+	launched sync.WaitGroup // goroutines of sections
+
+	mu       sync.Mutex
+	config   *Config                 // under mu; replaced, not changed
+	ran      bool                    // under mu
+	running  context.Context         // under mu: ends when the manager stops; nil before it has begun
+	stopping context.CancelCauseFunc // under mu
+	pools    []*pool                 // under mu, in the order of the file; the slice is replaced, not changed
+	tallies  []*tally                // under mu, of all sections that there were
 }
 
 // New returns a manager for a configuration, which must not be changed any more. Nil options mean the defaults.
 func New(config *Config, options *Options) (*Manager, error) {
-	m := &Manager{config: config, log: zerolog.Nop()}
+	m := &Manager{config: config, checkEvery: 5 * time.Second, loadEvery: loadEvery, noticeEvery: 10 * time.Second,
+		lastWords: 2 * time.Second, memoryOf: (*process).memory, changing: make(chan struct{}, 1)}
 	if options != nil {
 		m.options = *options
 	}
@@ -75,7 +110,8 @@ func New(config *Config, options *Options) (*Manager, error) {
 		def   time.Duration
 	}{
 		{"StartTimeout", &o.StartTimeout, 5 * time.Minute},
-		{"DrainTimeout", &o.DrainTimeout, 12 * time.Second},
+		{"StopTimeout", &o.StopTimeout, 12 * time.Second},
+		{"DrainTimeout", &o.DrainTimeout, 5 * time.Minute},
 		{"RestartMin", &o.RestartMin, 100 * time.Millisecond},
 		{"RestartMax", &o.RestartMax, 30 * time.Second},
 		{"RestartStable", &o.RestartStable, time.Minute},
@@ -96,9 +132,9 @@ func New(config *Config, options *Options) (*Manager, error) {
 	if o.CommandName == "" {
 		o.CommandName = "hotline"
 	}
-	if o.Logger != nil {
-		m.log = *o.Logger
-	}
+	m.speaker.to = o.Stdout
+	m.events.also = o.Logger
+	m.log = m.events.logger()
 	if len(config.Services) == 0 {
 		return nil, errors.New("manager: the configuration has no service")
 	}
@@ -107,7 +143,8 @@ func New(config *Config, options *Options) (*Manager, error) {
 
 // Run builds and runs the services until ctx ends, then stops them and returns nil. All that can be known to be wrong
 // is found before the first worker is started, and is the error then: one for each thing, joined. A worker that ends
-// is no error: it is started again. When Run returns, no process is left, and no file but the logs. A manager runs once.
+// is no error: it is started again. When Run returns, no process is left, and no
+// file but the logs and a note of where they are. A manager runs once.
 func (m *Manager) Run(ctx context.Context) (err error) {
 	if err := supported(); err != nil {
 		return fmt.Errorf("manager: %w", err)
@@ -119,35 +156,91 @@ func (m *Manager) Run(ctx context.Context) (err error) {
 	if ran {
 		return errors.New("manager: Run was called before: make a new Manager to run again")
 	}
-	dir, err := registry.Open(m.options.Dir)
+	defer m.speaker.finish(m.lastWords)
+	stop, err := m.startSystemd()
+	defer func() { stop(err) }()
 	if err != nil {
 		return err
 	}
-	work, err := newWorkDir()
+	if m.dir, err = registry.Open(m.options.Dir); err != nil {
+		return err
+	}
+	unlock, inherited, err := lockDir(m.dir.Path(), m.config.File)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, work.remove()) }()
-	b := &builder{config: m.config, work: work, say: m.say}
-	paths, err := b.buildAll(ctx)
+	if inherited {
+		m.inherited = time.Now()
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	own, err := m.openOwnLog(m.config)
+	if err != nil {
+		return fmt.Errorf("manager: %w", err)
+	}
+	m.setOwnLog(own)
+	defer m.closeOwnLog()
+	m.noteVain(m.config)
+	work, err := gobuild.NewWorkDir()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, work.Remove()) }()
+	m.env, m.builder = baseEnviron(), gobuild.New(m.config.Dir, work, m.say)
+	pools, err := m.prepare(ctx)
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
-	pools, err := m.prepare(ctx, dir, paths)
-	defer func() {
-		for _, p := range pools {
-			p.close()
-		}
-	}()
-	if err != nil {
-		return unlessStopped(ctx, err)
+	m.changing <- struct{}{} // no command changes what runs before all of it does
+	m.open(pools)
+	if err = m.noteLogs(); err == nil {
+		m.serve(ctx, func() { <-m.changing })
+	} else {
+		m.quiesce() // commands that came meanwhile
 	}
+	var closing sync.WaitGroup // side by side: each may have to wait for a file system
+	for _, p := range m.allPools() {
+		closing.Go(p.close)
+	}
+	closing.Wait()
+	_, swept := m.dir.Sweep() // of those that had to be killed
+	return errors.Join(err, swept)
+}
+
+// noteVain says what a file says in vain.
+func (m *Manager) noteVain(c *Config) {
+	if c.Monitor.Configured {
+		m.sayAs(m.log.Warn(), "", fmt.Sprintf("%s: [web monitor] has no effect: there is no web page yet; use %s top, or /metrics on "+
+			"control.sock in %s", c.File, m.options.CommandName, m.dir.Path()))
+	}
+}
+
+// open lets commands and Status see the sections.
+func (m *Manager) open(pools []*pool) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.pools = pools
+	m.running, m.stopping = context.WithCancelCause(context.Background())
+}
+
+// quiesce ends the commands that are under way, and takes no more.
+func (m *Manager) quiesce() {
+	m.mu.Lock()
+	m.stopping(ErrStopping)
 	m.mu.Unlock()
-	m.serve(ctx, pools)
-	_, err = dir.Sweep() // of those that had to be killed
-	return err
+	m.commands.Wait()
+}
+
+func (m *Manager) allPools() []*pool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.pools
+}
+
+// dirOf returns the directory that workers run in.
+func (m *Manager) dirOf() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.config.Dir
 }
 
 // unlessStopped returns err, or nil if the manager was told to stop before it had begun.
@@ -156,112 +249,6 @@ func unlessStopped(ctx context.Context, err error) error {
 		return nil
 	}
 	return err
-}
-
-// prepare learns what each program serves and opens all that its workers need. The pools that it returns are to be
-// closed in any case.
-func (m *Manager) prepare(ctx context.Context, dir *registry.Dir, paths []string) ([]*pool, error) {
-	if _, err := dir.Sweep(); err != nil {
-		return nil, err
-	}
-	var pools []*pool
-	for i := range m.config.Services {
-		pools = append(pools, m.newPool(&m.config.Services[i], dir, paths[i]))
-	}
-	if err := describeAll(ctx, pools); err != nil {
-		return pools, err
-	}
-	if err := errors.Join(checkClaims(pools, dir)...); err != nil {
-		return pools, err
-	}
-	var errs []error
-	for _, p := range pools {
-		errs = append(errs, p.openListeners(), p.openLog(filepath.Join(dir.Path(), "logs")))
-	}
-	return pools, errors.Join(errs...)
-}
-
-func (m *Manager) newPool(s *Service, dir *registry.Dir, path string) *pool {
-	p := &pool{manager: m, service: s, path: path, dir: m.config.Dir, ready: make(chan struct{})}
-	for _, entry := range os.Environ() {
-		if !strings.HasPrefix(entry, worker.Env+"=") && !strings.HasPrefix(entry, "HOTLINE_DIR=") {
-			p.env = append(p.env, entry)
-		}
-	}
-	p.env = append(p.env, "HOTLINE_DIR="+dir.Path())
-	o := &m.options
-	for n := range s.MinProcNum {
-		p.slots = append(p.slots, &slot{pool: p, number: n + 1, state: Starting, backoff: backoff{
-			min: o.RestartMin, max: o.RestartMax, stable: o.RestartStable, random: rand.Float64,
-		}})
-	}
-	return p
-}
-
-// stage is a run of sections that are started, and stopped, together.
-type stage struct {
-	pools   []*pool
-	stop    context.CancelFunc
-	workers sync.WaitGroup
-}
-
-// stages cuts the sections behind each that has wait_until_completed.
-func stages(pools []*pool) []*stage {
-	all := []*stage{{}}
-	for i, p := range pools {
-		last := all[len(all)-1]
-		last.pools = append(last.pools, p)
-		if p.service.WaitUntilCompleted && i < len(pools)-1 {
-			all = append(all, &stage{})
-		}
-	}
-	return all
-}
-
-// serve starts the stages one after the other, waits for the end of ctx, and stops them the other way round.
-func (m *Manager) serve(ctx context.Context, pools []*pool) {
-	all := stages(pools)
-	begun := 0
-	for _, s := range all {
-		if ctx.Err() != nil {
-			break
-		}
-		begun++
-		var own context.Context
-		own, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-		for _, p := range s.pools {
-			for _, w := range p.slots {
-				s.workers.Go(func() { w.run(own) })
-			}
-		}
-		if last := s.pools[len(s.pools)-1]; last.service.WaitUntilCompleted {
-			last.awaitReady(ctx)
-		}
-	}
-	for _, p := range pools {
-		p.awaitReady(ctx)
-	}
-	if ctx.Err() == nil {
-		services := 0
-		for _, p := range pools {
-			services += len(p.services)
-		}
-		m.say("ready: %s; stop with Ctrl-C", count(services, "service"))
-	}
-	<-ctx.Done()
-	m.say("stopping ...")
-	for _, s := range slices.Backward(all[:begun]) {
-		s.stop()
-		s.workers.Wait()
-	}
-	m.say("stopped")
-}
-
-// say writes a line, or several, for people.
-func (m *Manager) say(format string, args ...any) {
-	m.outMu.Lock()
-	defer m.outMu.Unlock()
-	fmt.Fprintf(m.options.Stdout, format+"\n", args...)
 }
 
 func count(n int, what string) string {

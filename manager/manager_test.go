@@ -3,14 +3,13 @@
 package manager
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,7 +17,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"hotline"
+	"hotline/internal/logs"
 	"hotline/internal/wait"
 	"hotline/registry"
 )
@@ -28,11 +30,11 @@ const patience = 120 * time.Second
 
 // lab is a directory for a service.ini, its programs and everything that a manager makes.
 type lab struct {
-	t    *testing.T
+	t    testing.TB
 	path string
 }
 
-func newLab(t *testing.T) *lab {
+func newLab(t testing.TB) *lab {
 	t.Helper()
 	path, err := os.MkdirTemp("", "hl")
 	if err != nil {
@@ -64,6 +66,20 @@ func (l *lab) program(what, name, port string) string {
 	return file
 }
 
+// link makes name a fake program, in place of the one that it was before.
+func (l *lab) link(name, what, service, port string) {
+	l.t.Helper()
+	next := filepath.Join(l.path, name+".next")
+	script := "#!/bin/sh\nexec " + filepath.Join(l.path, l.program(what, service, port)) + " \"$@\"\n"
+	err := os.WriteFile(next, []byte(script), 0o700)
+	if err == nil {
+		err = os.Rename(next, filepath.Join(l.path, name))
+	}
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
+
 // config writes and loads a service.ini.
 func (l *lab) config(format string, args ...any) *Config {
 	l.t.Helper()
@@ -81,21 +97,32 @@ func (l *lab) config(format string, args ...any) *Config {
 // running is a manager that runs in this process.
 type running struct {
 	*Manager
-	t    *testing.T
+	t    testing.TB
 	out  *output
 	stop func() error
+}
+
+// manager makes a manager whose output can be looked at.
+func (l *lab) manager(c *Config, o Options) *Manager {
+	l.t.Helper()
+	o.Stdout = new(output)
+	m, err := New(c, &o)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return m
 }
 
 // run starts a manager. It is stopped with the test, if not before.
 func (l *lab) run(c *Config, o Options) *running {
 	l.t.Helper()
-	r := &running{t: l.t, out: new(output)}
-	o.Stdout = r.out
-	m, err := New(c, &o)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	r.Manager = m
+	return l.runs(l.manager(c, o))
+}
+
+// runs starts a manager that manager has made.
+func (l *lab) runs(m *Manager) *running {
+	l.t.Helper()
+	r := &running{Manager: m, t: l.t, out: m.options.Stdout.(*output)}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
@@ -139,11 +166,40 @@ func (l *lab) isClean() {
 			l.t.Error(err)
 		}
 		for _, f := range all {
-			if f.Name() != "logs" && f.Name() != ".claims" && !strings.HasPrefix(f.Name(), "77-") { // held by a test
+			if f.Name() != "logs" && f.Name() != ".logs.json" && f.Name() != ".claims" && !strings.HasPrefix(f.Name(), "77-") { // held by a test
 				l.t.Errorf("%s/%s was left", dir, f.Name())
 			}
 		}
 	}
+}
+
+// records returns the lines of a file of a log, all of which must be readable.
+func (l *lab) records(file string) []logs.Record {
+	l.t.Helper()
+	text, err := os.ReadFile(filepath.Join(l.path, file))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	var all []logs.Record
+	for line := range strings.Lines(string(text)) {
+		r := logs.Parse([]byte(strings.TrimSuffix(line, "\n")))
+		if !r.Readable {
+			l.t.Errorf("%s has the line %.200q", file, line)
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// find returns the line of a worker in a log, or of what the manager says of it, with that message.
+func (l *lab) find(file string, worker int, message string) logs.Record {
+	l.t.Helper()
+	all := l.records(file)
+	at := slices.IndexFunc(all, func(r logs.Record) bool { return r.Worker == worker && r.Message == message })
+	if at < 0 {
+		l.t.Fatalf("%s has no line %q of worker %d", file, message, worker)
+	}
+	return all[at]
 }
 
 // until waits until every worker of every section satisfies ok.
@@ -182,7 +238,7 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-func (o *output) has(t *testing.T, parts ...string) {
+func (o *output) has(t testing.TB, parts ...string) {
 	t.Helper()
 	for _, p := range parts {
 		wait.Until(t, "output with "+p, func() bool { return strings.Contains(o.String(), p) })
@@ -271,16 +327,10 @@ func TestWorkers(t *testing.T) {
 		c.Close()
 		t.Error("the port is still open")
 	}
-	log, err := os.ReadFile(filepath.Join(l.path, "logs", "one.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for n := range 3 {
-		for _, want := range []string{
-			fmt.Sprintf("Z %d stdout serving as %s\n", n+1, filepath.Join(l.path, "run")), fmt.Sprintf("Z %d stdout stopped\n", n+1),
-		} {
-			if !strings.Contains(string(log), want) {
-				t.Errorf("the log has no %q:\n%s", want, log)
+		for _, want := range []string{"serving as " + filepath.Join(l.path, "run"), "stopped"} {
+			if l.find("logs/one.log", n+1, want).Stream != "stdout" {
+				t.Errorf("%q of worker %d has not the stream stdout", want, n+1)
 			}
 		}
 	}
@@ -312,9 +362,9 @@ func TestKilledWorkerIsReplaced(t *testing.T) {
 
 func TestWorkerThatIsNeverReady(t *testing.T) {
 	l := newLab(t)
-	r := l.run(l.config("[bad]\nbinary = %s\n[mad]\nbinary = %s\n[late]\nbinary = %s\n", l.program("crash", "a", "1"),
+	r := l.run(l.config("[bad]\nbinary = %s\n[mad]\nbinary = %s\n[late]\nbinary = %s\nstart_timeout = 300ms\n", l.program("crash", "a", "1"),
 		l.program("garbage", "b", "2"), l.program("slow", "c", "3")),
-		Options{RestartMin: time.Millisecond, RestartMax: 5 * time.Millisecond, StartTimeout: 300 * time.Millisecond})
+		Options{RestartMin: time.Millisecond, RestartMax: 5 * time.Millisecond})
 	r.out.has(t, "bad: worker 1 ended before it was ready (exit status 3):\n    first word\n    last\uFFFD[31m word; starting it again in",
 		"mad: worker 1 was killed: control channel: the line \"hello\" is no message of a worker",
 		"late: worker 1 was killed: it was not ready within 300ms")
@@ -339,18 +389,8 @@ func TestOrderOfStartAndStop(t *testing.T) {
 		t.Errorf("first started after second: %+v", s)
 	}
 	r.stop()
-	stopped := func(section string) string {
-		log, err := os.ReadFile(filepath.Join(l.path, "logs", section+".log"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := strings.Index(string(log), " 1 stdout stopped")
-		if at < 0 {
-			t.Fatalf("%s did not say that it stopped:\n%s", section, log)
-		}
-		return string(log)[at-len("2006-01-02T15:04:05.000Z") : at]
-	}
-	if first, second := stopped("first"), stopped("second"); first < second {
+	stopped := func(section string) time.Time { return l.find("logs/"+section+".log", 1, "stopped").Time }
+	if first, second := stopped("first"), stopped("second"); first.Before(second) {
 		t.Errorf("first stopped at %s, second at %s: want second first", first, second)
 	}
 }
@@ -373,7 +413,7 @@ func TestNextSectionWaits(t *testing.T) {
 
 func TestStubbornWorkerIsKilled(t *testing.T) {
 	l := newLab(t)
-	r := l.run(l.config("[one]\nbinary = %s\n", l.program("stubborn", "a", "1")), Options{DrainTimeout: 200 * time.Millisecond})
+	r := l.run(l.config("[one]\nbinary = %s\n", l.program("stubborn", "a", "1")), Options{StopTimeout: 200 * time.Millisecond})
 	r.until("ready", isReady)
 	pid := r.Status()[0].Workers[0].PID
 	r.stop()
@@ -381,8 +421,19 @@ func TestStubbornWorkerIsKilled(t *testing.T) {
 		t.Errorf("worker %d has not ended", pid)
 	}
 	r.out.has(t, "one: worker 1 did not stop within 200ms and was killed")
+	var said []string
+	for _, line := range l.records("run/logs/manager.log") {
+		if line.Section == "one" && line.Worker == 1 {
+			said = append(said, fmt.Sprint(line.Level, ": ", line.Message))
+		}
+	}
+	want := []string{fmt.Sprint("info: worker 1 is ready, pid ", pid), "info: worker 1 is asked to end, and has 200ms",
+		"warn: worker 1 did not stop within 200ms and was killed", "info: worker 1 has ended (signal: killed)"}
+	if !slices.Equal(said, want) {
+		t.Errorf("manager.log says %q of the worker, want %q", said, want)
+	}
 	// A program that does not watch its control channel is asked by SIGTERM, too.
-	r = l.run(l.config("[two]\nbinary = %s\n", l.program("deaf", "b", "2")), Options{DrainTimeout: patience})
+	r = l.run(l.config("[two]\nbinary = %s\n", l.program("deaf", "b", "2")), Options{StopTimeout: patience})
 	r.until("ready", isReady)
 	r.stop()
 	if strings.Contains(r.out.String(), "was killed") {
@@ -432,38 +483,23 @@ func TestLogsAreWhole(t *testing.T) {
 	r.stop()
 	path := filepath.Join(l.path, "run", "logs", "one.log")
 	r.out.has(t, "output: "+path)
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	in := bufio.NewScanner(f)
-	in.Buffer(nil, 2*maxLine)
-	next, long, ends := map[string]int{}, map[string]int{}, 0
-	for in.Scan() {
-		field := strings.SplitN(in.Text(), " ", 4)
-		if _, err := time.Parse("2006-01-02T15:04:05.000Z", field[0]); err != nil || len(field) != 4 {
-			t.Fatalf("line %.80q has no time, worker, stream and text: %v", in.Text(), err)
-		}
-		number, stream, text := field[1], field[2], field[3]
-		switch {
+	next, long, ends := map[int]int{}, map[int]int{}, 0
+	for _, line := range l.records("run/logs/one.log") {
+		switch text := line.Message; {
 		case strings.HasPrefix(text, "line "):
-			if text != fmt.Sprint("line ", next[number]) || stream != "stdout" {
-				t.Errorf("got %.80q, want line %d of worker %s", in.Text(), next[number], number)
+			if text != fmt.Sprint("line ", next[line.Worker]) || line.Stream != "stdout" || line.Level != zerolog.InfoLevel {
+				t.Errorf("got %.120s, want line %d of worker %d", line.Line, next[line.Worker], line.Worker)
 			}
-			next[number]++
-		case strings.Trim(text, "x") == "" && strings.HasPrefix(stream, "stderr"):
-			long[number] += len(text)
+			next[line.Worker]++
+		case strings.Trim(text, "x") == "" && line.Stream == "stderr":
+			long[line.Worker] += len(text)
 		case text == "the end, without a line end":
 			ends++
 		}
 	}
-	if err := in.Err(); err != nil {
-		t.Fatal(err)
-	}
-	for _, number := range []string{"1", "2"} {
-		if next[number] != 500 || long[number] != 3*maxLine {
-			t.Errorf("worker %s: got %d lines and %d bytes of the long one", number, next[number], long[number])
+	for _, number := range []int{1, 2} {
+		if next[number] != 500 || long[number] != 3*logs.MaxLine {
+			t.Errorf("worker %d: got %d lines and %d bytes of the long one", number, next[number], long[number])
 		}
 	}
 	if ends != 2 {
@@ -472,6 +508,45 @@ func TestLogsAreWhole(t *testing.T) {
 	if lost := r.Status()[0].LogLost; lost != 0 {
 		t.Errorf("%d lines were lost", lost)
 	}
+}
+
+// What the manager says of its workers is in manager.log, and goes to the logger that it was given, too.
+func TestManagerLog(t *testing.T) {
+	l := newLab(t)
+	var also output
+	logger := zerolog.New(&also)
+	r := l.run(l.config("[defaults]\nlog_dir = logs\n[one]\nbinary = %s\n[two]\nbinary = %s\nlog_dir = two\n",
+		l.program("crash", "a", "1"), l.program("serve", "b", "2")), Options{RestartMin: time.Millisecond, Logger: &logger})
+	r.until("a restart", func(w *WorkerStatus) bool { return w.Restarts > 0 || w.State == Ready })
+	r.stop()
+	const ended = "worker 1 ended before it was ready (exit status 3):\n    first word\n    last\uFFFD[31m word; starting it again in "
+	for _, want := range []struct {
+		section, message string
+		level            zerolog.Level
+		worker           int
+	}{
+		{"one", ended, zerolog.WarnLevel, 1}, {"two", "ready: b 1.2.3 on port 2, 1 worker", zerolog.InfoLevel, 0},
+		{"two", "worker 1 has ended (exit status 0)", zerolog.InfoLevel, 1}, {"", "stopping ...", zerolog.InfoLevel, 0},
+	} {
+		all := l.records("logs/manager.log")
+		if !slices.ContainsFunc(all, func(r logs.Record) bool {
+			return r.Section == want.section && r.Worker == want.worker && r.Level == want.level && r.Stream == logs.Manager &&
+				strings.HasPrefix(r.Message, want.message)
+		}) {
+			t.Errorf("manager.log does not say %+v, but has\n%+v", want, all)
+		}
+	}
+	also.has(t, `{"level":"warn","again_in":"`, `"section":"two","worker":1,"message":"worker 1 has ended (exit status 0)"}`)
+	if l.find("logs/one.log", 1, "first word").Stream != "stderr" {
+		t.Error("the log of the first section has not what it wrote to stderr")
+	}
+	noted, err := logs.Places(filepath.Join(l.path, "run"))
+	want := []logs.Place{{Section: logs.Manager, File: filepath.Join(l.path, "logs", "manager.log")},
+		{Section: "one", File: filepath.Join(l.path, "logs", "one.log")}, {Section: "two", File: filepath.Join(l.path, "two", "two.log")}}
+	if err != nil || !slices.Equal(noted, want) {
+		t.Errorf("the note says %v, %v, want %v", noted, err, want)
+	}
+	l.isClean()
 }
 
 func TestFoundBeforeAnythingStarts(t *testing.T) {
@@ -565,47 +640,6 @@ func TestStopWhileDescribing(t *testing.T) {
 	r := l.run(l.config("[x]\nbinary = %s\n", l.program("hang", "a", "1")), Options{})
 	if err := r.stop(); err != nil {
 		t.Errorf("Run: got %v, want nil", err)
-	}
-	l.isClean()
-}
-
-func TestKilledManagerLeavesNobody(t *testing.T) {
-	l := newLab(t)
-	port := freePort(t)
-	text := "[one]\nbinary = %s\nmin_proc_num = 2\ntcp_bind = 127.0.0.1\n[two]\nbinary = %s\n"
-	l.config(text, l.program("serve", "a", port), l.program("fork", "b", "2"))
-	cmd := exec.Command(filepath.Join(l.path, l.program("manager", "service", "0")))
-	cmd.Dir, cmd.Stderr = l.path, os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var pids []int
-	for in := bufio.NewScanner(out); in.Scan() && !strings.HasPrefix(in.Text(), "ready:"); {
-		var number, pid int
-		if n, _ := fmt.Sscanf(in.Text(), "  worker %d, pid %d:", &number, &pid); n == 2 {
-			pids = append(pids, pid)
-		}
-	}
-	cmd.Process.Kill()
-	cmd.Wait()
-	if len(pids) != 3 {
-		t.Fatalf("the manager named pids %v, want 3", pids)
-	}
-	for _, pid := range pids {
-		wait.Until(t, fmt.Sprint("end of worker ", pid), func() bool { return gone(pid) })
-	}
-	for _, pid := range pids { // what a worker leaves when nobody is there to end it is its own doing
-		syscall.Kill(-pid, syscall.SIGKILL)
-	}
-	// The next manager starts clean, and removes what the first could not.
-	r := l.run(l.config(text, l.program("serve", "a", port), l.program("serve", "b", "2")), Options{})
-	r.until("ready", isReady)
-	if err := r.stop(); err != nil {
-		t.Error(err)
 	}
 	l.isClean()
 }

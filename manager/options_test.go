@@ -15,6 +15,7 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{&Config{}, nil, "no service"},
 		{one, &Options{StartTimeout: -1}, "StartTimeout"},
+		{one, &Options{StopTimeout: -1}, "StopTimeout"},
 		{one, &Options{DrainTimeout: -1}, "DrainTimeout"},
 		{one, &Options{RestartMin: time.Hour}, "over RestartMax"},
 	}

@@ -1,166 +1,319 @@
 package manager
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"os"
+	"slices"
 	"sync"
-
-	"hotline/internal/worker"
-	"hotline/registry"
+	"time"
 )
 
-// pool is the workers of a section and what they share. All but what is under mu is set before the first is started.
+// pool is the workers of a section. What is wanted of them (mode, target, current) is written by commands; what is there
+// (slots) is made so by one goroutine, run, which alone starts processes and asks them to end. Each process has a goroutine
+// that watches it and writes down what became of it. All of it is under mu, and who changed something calls update, which
+// wakes run and all who wait in await.
 type pool struct {
-	manager  *Manager
-	service  *Service
-	path     string   // of the program
-	dir      string   // that it runs in
-	env      []string // without the settings
-	services []worker.Description
-	ports    map[string]*os.File // TCP listeners, by port
-	log      *logFile
-	slots    []*slot
-	ready    chan struct{} // closed when all workers have been ready
+	manager *Manager
+	section string
+	tally   *tally // of all that its workers do
 
-	mu       sync.Mutex
-	complete int // under mu: workers that have been ready
+	wake    chan struct{}  // has room for one; run looks again
+	watches sync.WaitGroup // the goroutines that watch processes
+	sweeps  sync.WaitGroup // the goroutines that close editions
+	ended   chan struct{}  // closed when run has returned: no process is left
+
+	memoryUnread sync.Once // of the word that the memory of workers can't be read
+
+	mu      sync.Mutex
+	changed chan struct{} // closed, and replaced, when anything below has changed
+
+	service *Service // what the manager heeds; what the workers are started with is in their editions
+	current *edition // that all workers are to have
+	roll    *roll    // on the way to it, or nil
+	made    int      // editions
+	mode    mode
+	blocked error // while pending: why the section that it waits for won't be ready, or not soon; else nil
+	closing bool  // run is to return when there is no worker: the section is gone, or the manager stops
+	target  int   // workers, from min_proc_num to max_proc_num
+	byHand  bool  // the scale command has set target: it stays until a reload
+
+	slots     []*slot   // by number
+	served    bool      // as many as wanted have been ready at once
+	late      bool      // it was not ready within start_timeout of its begin
+	begunAt   time.Time // when it began, or was given other workers before it was ready
+	restarts  int       // of workers, since the manager began
+	lastEnd   string    // of any worker that was not asked to end
+	patience  backoff   // before a replacement that is not urgent is tried again
+	notBefore time.Time
+	kept      []*edition // that are not closed: the current one, and those that workers still have
+
+	rounds    uint64             // of run, that have begun
+	finished  uint64             // of those, with all that was to be said in them
+	said      []func()           // what is to be said, logged and closed, outside of the lock
+	saying    bool               // run is about to do it
+	listeners map[*listener]bool // of commands that show what is said
 }
 
-// command returns what a process of the section is started with.
-func (p *pool) command(mode worker.Mode, stdout, stderr func(line []byte, more bool)) *command {
-	c := &command{
-		path: p.path, dir: p.dir, env: p.env, mode: mode, service: p.service, listeners: p.ports, stdout: stdout, stderr: stderr,
-	}
-	if mode == worker.Describe && p.service.Binary == "" {
-		c.args = []string{describeArgument}
-	}
-	return c
+// mode is what is wanted of a section as a whole.
+type mode int
+
+const (
+	pending  mode = iota // it waits for sections that must be ready before it starts
+	on                   // its workers run
+	draining             // they end when their calls have
+	off                  // they end within stop_timeout
+)
+
+// roll is a rolling restart under way.
+type roll struct {
+	from *edition      // to go back to
+	err  error         // why it failed; set before done is closed
+	done chan struct{} // closed when every worker has the new edition, or one could not be made ready
 }
 
-// openListeners opens a TCP port for each service of the section, if it is to be reached by TCP.
-func (p *pool) openListeners() error {
-	host := p.service.TCPBind
-	if host == "" {
-		return nil
+func (m *Manager) newPool(e *edition) *pool {
+	p := &pool{
+		manager: m, section: e.service.Section, tally: m.tallyOf(e.service.Section), service: e.service, target: e.service.MinProcNum,
+		wake: make(chan struct{}, 1), ended: make(chan struct{}), changed: make(chan struct{}), listeners: map[*listener]bool{},
 	}
-	p.ports = map[string]*os.File{}
-	var errs []error
-	for _, s := range p.services {
-		f, err := listenTCP(host, s.Port)
-		if err != nil {
-			errs = append(errs, p.service.errorAt("tcp_bind", fmt.Errorf("open the port of %s: %w: if another program has "+
-				"it, stop that or change the service's port", s.Name, err)))
-			continue
+	t := m.timing(e.service)
+	t.set(&p.patience)
+	p.setCurrent(e)
+	e.log.Trim()
+	p.resize()
+	return p
+}
+
+// setCurrent makes e the edition that all workers are to have.
+func (p *pool) setCurrent(e *edition) {
+	p.made++
+	e.number, p.current = p.made, e
+	p.kept = append(p.kept, e)
+	p.tally.open(e.log)
+}
+
+// update changes something, and tells all whom it may concern.
+func (p *pool) update(change func()) {
+	p.mu.Lock()
+	change()
+	p.changedLocked()
+	p.mu.Unlock()
+	select {
+	case p.wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+func (p *pool) changedLocked() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// run makes what is there what is wanted, until the pool is closing and no process is left.
+func (p *pool) run() {
+	defer close(p.ended)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		p.mu.Lock()
+		next := p.reconcile(time.Now())
+		p.sweep()
+		said, over := p.said, p.closing && len(p.slots) == 0
+		p.said, p.saying = nil, true
+		p.rounds++
+		p.mu.Unlock()
+		for _, say := range said {
+			say()
 		}
-		p.ports[s.Port] = f
+		p.mu.Lock()
+		p.saying = false
+		p.finished = p.rounds
+		p.changedLocked()
+		p.mu.Unlock()
+		if over {
+			p.watches.Wait()
+			return
+		}
+		if !next.IsZero() {
+			timer.Reset(time.Until(next))
+		}
+		select {
+		case <-p.wake:
+			timer.Stop()
+		case <-timer.C:
+		}
 	}
-	return errors.Join(errs...)
 }
 
-// listenTCP returns a listening socket for workers to inherit.
-func listenTCP(host, port string) (*os.File, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
-	if err != nil {
-		return nil, err
+// beat returns when run has made a whole round from now on, or has returned, or else ctx's error: so a caller knows that it
+// does not hang.
+func (p *pool) beat(ctx context.Context) error {
+	var next uint64
+	p.update(func() { next = p.rounds + 1 })
+	for {
+		p.mu.Lock()
+		alive, changed := p.finished >= next, p.changed
+		p.mu.Unlock()
+		if alive {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-p.ended:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	defer l.Close() // File is a copy
-	return l.(*net.TCPListener).File()
 }
 
-func (p *pool) openLog(defaultDir string) (err error) {
-	dir := p.service.LogDir
-	if dir == "" {
-		dir = defaultDir
-	}
-	section := p.service.Section
-	p.log, err = openLog(dir, section, func(err error) {
-		p.manager.say("%s: output is lost: %v", section, err)
-		p.manager.log.Error().Err(err).Str("section", section).Msg("worker output is lost")
+// begin starts the workers, unless somebody has stopped the section meanwhile.
+func (p *pool) begin() {
+	p.update(func() {
+		if p.mode == pending {
+			p.setOn()
+		}
 	})
-	if err != nil {
-		return p.service.errorAt("log_dir", err)
+}
+
+// setOn lets the workers run, and gives the section its time to be ready. The lock is held.
+func (p *pool) setOn() {
+	p.mode, p.late, p.begunAt = on, false, time.Now()
+}
+
+// shut stops all workers for good, and returns when that is done.
+func (p *pool) shut() {
+	p.update(func() { p.mode, p.closing = off, true })
+	<-p.ended
+}
+
+// setTarget sets how many workers there are to be, whatever they have to do, until a reload. The lock is held.
+func (p *pool) setTarget(n int) error {
+	if s := p.service; n < s.MinProcNum || n > s.MaxProcNum {
+		return fmt.Errorf("section [%s] has from %d to %d workers, not %d: change min_proc_num or max_proc_num, and reload",
+			p.section, s.MinProcNum, s.MaxProcNum, n)
+	}
+	p.target, p.byHand = n, true
+	return nil
+}
+
+// ready returns how many workers are.
+func (p *pool) ready() (n int) {
+	for _, w := range p.slots {
+		if w.state == Ready {
+			n++
+		}
+	}
+	return n
+}
+
+// standing returns the workers that are to stay: not those that end, and not those that are to take another's place and are
+// not ready yet.
+func (p *pool) standing() (all []*slot) {
+	for _, w := range p.slots {
+		if !w.retiring && w.replaces == nil {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// hasBeenReady reports whether the section is, or was, ready, so that those that wait for it may start.
+func (p *pool) hasBeenReady() bool { return p.served }
+
+// hasSettled reports whether nobody need wait for the section's first readiness any more: it has come, or won't soon.
+func (p *pool) hasSettled() bool {
+	return p.hasBeenReady() || p.closing || !p.isOn() || p.late || p.failing() != nil
+}
+
+// isReady reports whether as many workers are ready as there must be; or why they can't be waited for.
+func (p *pool) isReady(n int) (bool, error) {
+	if p.isOn() && p.ready() >= n && p.roll == nil {
+		return true, nil
+	}
+	return false, p.stuck()
+}
+
+// stuck says why the section won't be ready by itself, or not soon; nil if it will.
+func (p *pool) stuck() error {
+	switch {
+	case p.closing:
+		return p.errGone()
+	case !p.isOn():
+		return fmt.Errorf("section [%s]: %w", p.section, ErrStopped)
+	case p.mode == pending && p.blocked != nil:
+		return fmt.Errorf("section [%s] waits for another: %w", p.section, p.blocked)
+	case p.late && !p.hasBeenReady():
+		return fmt.Errorf("section [%s] has not been ready within start_timeout, and is tried further: %s", p.section, cmp.Or(p.lastEnd, "no worker has ended yet"))
+	case p.failing() != nil:
+		return fmt.Errorf("section [%s]: its workers end again and again, and are tried slowly: %s", p.section, p.lastEnd)
 	}
 	return nil
 }
 
-// close closes what the open functions opened. No worker runs any more.
-func (p *pool) close() {
-	for _, f := range p.ports {
-		f.Close()
-	}
-	if p.log != nil {
-		p.log.close()
-	}
+// errGone is the error of a command that meets a section which a reload has removed. While the manager stops there is no command.
+func (p *pool) errGone() error {
+	return fmt.Errorf("section [%s]: %w: it is not in the file any more", p.section, ErrNoSection)
 }
 
-// firstReady is called by each worker when it is ready for the first time.
-func (p *pool) firstReady() {
-	p.mu.Lock()
-	p.complete++
-	all := p.complete == len(p.slots)
-	p.mu.Unlock()
-	if all {
-		p.manager.say("%s", p.report())
-		close(p.ready)
-	}
+// isScaled reports whether as many workers are ready as are wanted, and those that were too many have ended; or why that can't
+// be waited for.
+func (p *pool) isScaled() (bool, error) {
+	ok, err := p.isReady(p.target)
+	return ok && len(p.slots) == p.target, err
 }
 
-// awaitReady waits until all workers have been ready, or ctx has ended.
-func (p *pool) awaitReady(ctx context.Context) {
-	select {
-	case <-p.ready:
-	case <-ctx.Done():
-	}
-}
-
-func (p *pool) status() SectionStatus {
-	s := SectionStatus{Section: p.service.Section, LogFile: p.log.path, LogLost: p.log.droppedLines()}
-	for i := range p.services {
-		s.Services = append(s.Services, serviceStatus(&p.services[i]))
-	}
+// failing returns a worker that is in a crash loop, or nil.
+func (p *pool) failing() *slot {
 	for _, w := range p.slots {
-		s.Workers = append(s.Workers, w.status())
-	}
-	return s
-}
-
-// checkClaims reports services that can't be served beside each other, or beside those that run already.
-func checkClaims(pools []*pool, dir *registry.Dir) (errs []error) {
-	running, err := dir.List()
-	if err != nil {
-		return []error{err}
-	}
-	type claim struct {
-		registry.Instance
-		holder  string
-		running bool
-	}
-	var claims []claim
-	for _, i := range running {
-		claims = append(claims, claim{i, fmt.Sprintf("a running instance (pid %d)", i.PID), true})
-	}
-	for _, p := range pools {
-		for _, s := range p.services {
-			mine := claim{registry.Instance{Name: s.Name, Port: s.Port, Version: s.Version},
-				fmt.Sprintf("section [%s] (line %d)", p.service.Section, p.service.line), false}
-			for _, other := range claims {
-				switch samePort, sameKey := mine.Port == other.Port, mine.Key() == other.Key(); {
-				case samePort && !sameKey:
-					errs = append(errs, p.service.errorAt("", fmt.Errorf("port %s of %s is that of %s, which %s serves: "+
-						"change one of the port tags", s.Port, mine.Key(), other.Key(), other.holder)))
-				case sameKey && !samePort:
-					errs = append(errs, p.service.errorAt("", fmt.Errorf("%s on port %s is served on port %s by %s: "+
-						"change the name, the version's first number or the port", mine.Key(), s.Port, other.Port, other.holder)))
-				case sameKey && !other.running:
-					errs = append(errs, p.service.errorAt("", fmt.Errorf("%s is already served by %s: remove one, and set "+
-						"min_proc_num for more workers", mine.Key(), other.holder)))
-				}
-			}
-			claims = append(claims, mine)
+		if w.backoff.looping() {
+			return w
 		}
 	}
-	return errs
+	return nil
+}
+
+// free returns the smallest number that no worker has.
+func (p *pool) free() int {
+	n := 1
+	for _, w := range p.slots {
+		if w.number == n {
+			n++
+		}
+	}
+	return n
+}
+
+// add makes a worker, which waits to be started.
+func (p *pool) add(e *edition, replaces *slot) *slot {
+	w := &slot{pool: p, number: p.free(), edition: e, replaces: replaces, state: Waiting}
+	t := p.manager.timing(p.service)
+	t.set(&w.backoff)
+	p.slots = append(p.slots, w)
+	slices.SortFunc(p.slots, func(a, b *slot) int { return a.number - b.number })
+	return w
+}
+
+func (p *pool) remove(w *slot) {
+	p.slots = slices.DeleteFunc(p.slots, func(o *slot) bool { return o == w })
+	for _, o := range p.slots {
+		if o.replaces == w {
+			o.replaces = nil // it is gone already: the other stays in its place
+		}
+	}
+}
+
+// isOn reports whether workers run, or will when the sections are ready that this one waits for.
+func (p *pool) isOn() bool { return p.mode == pending || p.mode == on }
+
+// isEmpty reports whether no worker is left of a section that is stopped, and its ports are closed.
+func (p *pool) isEmpty() bool { return len(p.slots) == 0 && len(p.current.listeners()) == 0 }
+
+// close closes what is open. No worker runs any more, and run has returned.
+func (p *pool) close() {
+	p.sweeps.Wait()
+	for _, e := range p.kept {
+		p.manager.closeEdition(e)
+	}
 }

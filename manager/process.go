@@ -1,15 +1,17 @@
 package manager
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"os/exec"
-	"slices"
+	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
+	"hotline/internal/logs"
 	"hotline/internal/worker"
+	"hotline/manager/internal/launch"
+	"hotline/manager/internal/procgroup"
 )
 
 // outputWait is how long the end of a process's output is waited for after the process has ended. It comes at once,
@@ -21,17 +23,22 @@ type command struct {
 	path           string
 	args           []string
 	dir            string
-	env            []string
+	env            []string // without what the section adds
 	mode           worker.Mode
 	service        *Service
+	stopTimeout    time.Duration
 	listeners      map[string]*os.File // by port
+	methods        []methodName        // that it serves, as far as that is known: what its calls are counted by
 	stdout, stderr func(line []byte, more bool)
 }
 
 // process is a running program of a service, the leader of a process group. Its methods may be called at once.
 type process struct {
 	cmd     *exec.Cmd
+	cgroup  *launch.Cgroup // nil without one
 	control *worker.Control
+	figures figures
+	began   time.Time      // a little before its start
 	outputs sync.WaitGroup // readers of stdout and stderr
 	exited  chan struct{}  // closed when it has ended, its group with it, and its output has been read
 
@@ -45,7 +52,7 @@ func (c *command) start() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{control: control, exited: make(chan struct{}), cmd: exec.Command(c.path, c.args...)}
+	p := &process{control: control, exited: make(chan struct{}), began: time.Now(), cmd: exec.Command(c.path, c.args...)}
 	lent, kept := []*os.File{theirs}, []*os.File{}
 	defer func() {
 		for _, f := range lent { // the process has copies of its own
@@ -57,6 +64,8 @@ func (c *command) start() (*process, error) {
 			f.Close()
 		}
 		control.Close()
+		p.cgroup.Remove()
+		p.figures.close(0)
 		return nil, err
 	}
 	for range 2 {
@@ -67,51 +76,82 @@ func (c *command) start() (*process, error) {
 		kept, lent = append(kept, r), append(lent, w)
 	}
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = c.dir, lent[1], lent[2]
-	ownGroup(p.cmd)
-	entry, err := c.inherit(p.cmd, theirs)
+	procgroup.Own(p.cmd)
+	launch.EndWithThread(p.cmd, syscall.SIGTERM)
+	entry, board, err := c.inherit(p, theirs)
+	lent = append(lent, board...)
 	if err != nil {
 		return fail(err)
 	}
-	p.cmd.Env = slices.Concat(c.env, []string{entry})
-	if err := p.cmd.Start(); err != nil {
-		return fail(startError(c.path, err))
+	launched, err := c.limited(p.cmd, entry)
+	if p.cgroup = launched.Cgroup(); err != nil {
+		return fail(err)
 	}
-	p.outputs.Go(func() { readLines(kept[0], c.stdout) })
-	p.outputs.Go(func() { readLines(kept[1], c.stderr) })
-	go p.wait(kept)
+	defer launched.Close()
+	started := make(chan error)
+	go func() {
+		// On Linux the death of the thread that started it, too, is the death of the manager to the process (see launch.EndWithThread). So
+		// that thread, which waits for the process anyway, belongs to it alone.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.cmd.Start()
+		if err == nil {
+			p.outputs.Go(func() { logs.ReadLines(kept[0], c.stdout) })
+			p.outputs.Go(func() { logs.ReadLines(kept[1], c.stderr) })
+		}
+		started <- err
+		if err == nil {
+			p.wait(kept)
+		}
+	}()
+	if err := <-started; err != nil {
+		return fail(launch.StartError(c.path, err))
+	}
+	if err := launched.Await(); err != nil {
+		p.kill()
+		<-p.exited // how it ended does not matter
+		return nil, c.service.atKey(err)
+	}
 	return p, nil
 }
 
-// inherit hands the process its end of the control channel and the listeners, and returns the variable that says
-// which descriptors those are.
-func (c *command) inherit(cmd *exec.Cmd, control *os.File) (string, error) {
+// inherit hands the process its end of the control channel, the listeners and a board, and returns the variable that says
+// which descriptors those are, and the board's file for the caller to close.
+func (c *command) inherit(p *process, control *os.File) (entry string, board []*os.File, err error) {
 	const first = 3 // the descriptor of ExtraFiles[0]
+	cmd := p.cmd
 	cmd.ExtraFiles = []*os.File{control}
-	s := &worker.Settings{Mode: c.mode, ControlFD: first, Listeners: map[string]int{}}
+	s := &worker.Settings{
+		Mode: c.mode, Section: c.service.Section, ControlFD: first, Listeners: map[string]int{}, StopTimeout: c.stopTimeout,
+	}
 	s.TCPBind, s.TCPAllowInsecureSerialisation = c.service.TCPBind, c.service.TCPAllowInsecureSerialisation
 	for port, f := range c.listeners {
 		s.Listeners[port] = first + len(cmd.ExtraFiles)
 		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
 	}
-	return s.Environ()
-}
-
-func startError(path string, err error) error {
-	if errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("%w: if %s is on a file system where no program may run, set TMPDIR to a directory on another one",
-			err, path)
+	if c.mode == worker.Run {
+		if board, err = p.figures.open(c.methods); err != nil {
+			return "", nil, err
+		}
 	}
-	return err
+	for _, f := range board {
+		s.BoardFD = first + len(cmd.ExtraFiles)
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+	}
+	entry, err = s.Environ()
+	return entry, board, err
 }
 
 // wait waits for the process and everything that it left in its group.
 func (p *process) wait(outputs []*os.File) {
 	awaitExit(p.cmd)
 	p.mu.Lock()
-	killGroup(p.cmd)
-	p.cmd.Wait() // its error is in cmd.ProcessState
+	procgroup.Kill(p.cmd)
+	cpu, _ := cpuTime(p.cmd.Process.Pid) // not its children's, as while it ran; 0 on a system where that can't be told
+	p.cmd.Wait()                         // its error is in cmd.ProcessState
 	p.waited = true
 	p.mu.Unlock()
+	p.figures.close(cpu) // at once: on its board the calls that it died in are under way, and it is busy, until now
 	read := make(chan struct{})
 	go func() {
 		p.outputs.Wait()
@@ -127,19 +167,20 @@ func (p *process) wait(outputs []*os.File) {
 		f.Close() // ends a reader that still waits
 	}
 	<-read
+	p.cgroup.Remove()
 	p.control.Close()
 	close(p.exited)
 }
 
-// terminate asks the process to stop: by the end of its control channel, and by SIGTERM in case it does not listen to
-// that yet, or never will.
+// terminate asks the process to stop: by SIGTERM, in case it does not listen to its control channel yet, or never will, and
+// then by that. In this order the signal finds the handler of a program that ends at once.
 func (p *process) terminate() {
-	p.control.Close()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if !p.waited {
 		terminate(p.cmd)
 	}
+	p.mu.Unlock()
+	p.control.Stop()
 }
 
 // kill ends the process and its group at once.
@@ -147,22 +188,7 @@ func (p *process) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.waited {
-		killGroup(p.cmd)
-	}
-}
-
-// stop asks the process to stop, kills it if it has not after the given time, and reports whether it had to.
-func (p *process) stop(wait time.Duration) (killed bool) {
-	p.terminate()
-	timeout := time.NewTimer(wait)
-	defer timeout.Stop()
-	select {
-	case <-p.exited:
-		return false
-	case <-timeout.C:
-		p.kill()
-		<-p.exited
-		return true
+		procgroup.Kill(p.cmd)
 	}
 }
 

@@ -12,106 +12,328 @@ import (
 	"hotline/internal/worker"
 )
 
-// noticeEvery is how often it is said that a worker is still not ready.
-const noticeEvery = 10 * time.Second
-
-// slot is the place of one worker of a pool, held by one process after the other.
+// slot is one worker of a pool: a number, and one process after the other. All but pool and number is under the pool's lock.
 type slot struct {
-	pool    *pool
-	number  int
-	backoff backoff // of run
+	pool   *pool
+	number int
 
-	mu        sync.Mutex
-	state     State // and all below: under mu
-	process   *process
-	started   time.Time
-	restarts  int
-	lastEnd   string
-	addresses []string
-	wasReady  bool // at some time
+	edition    *edition // that its present or next process has
+	replaces   *slot    // the worker in whose place this one is started; it goes when this one is ready
+	retiring   bool     // it has been asked to end, and is not started again
+	due        string   // why it is to be replaced, "" if it is not
+	state      State
+	backoff    backoff
+	againAt    time.Time    // while Waiting: when it is started
+	orders     chan<- order // to the goroutine that watches the process; nil where there is none
+	ordered    order        // the last one
+	orderedAt  time.Time    // of the last one
+	process    *process
+	started    time.Time // of the process
+	readySince time.Time
+	restarts   int
+	lastEnd    string
+	addresses  []string
 }
 
-// run keeps the slot filled until ctx ends, and returns when its process has ended.
-func (w *slot) run(ctx context.Context) {
-	for {
-		ready, err := w.once(ctx)
-		if ctx.Err() != nil {
-			w.set(func() { w.state = Stopped })
-			return
-		}
-		wait := w.backoff.after(ready)
-		w.set(func() { w.state = Waiting })
-		w.say("%v; starting it again in %v", err, roundTime(wait))
-		w.pool.manager.log.Warn().Err(err).Str("section", w.pool.service.Section).Int("worker", w.number).
-			Dur("again_in", wait).Msg("worker ended")
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			w.set(func() { w.state = Stopped })
-			return
-		}
-		w.set(func() { w.restarts++ })
+// order is what is asked of a process, the sharper the higher.
+type order int
+
+const (
+	noOrder    order = iota
+	orderDrain       // end when all calls have ended, for which the section may have a bound
+	orderStop        // end within stop_timeout
+)
+
+// begin starts a process.
+func (w *slot) begin() {
+	p := w.pool
+	if w.lastEnd != "" {
+		w.restarts++
+		p.restarts++
+		p.tally.restarted()
+	}
+	orders := make(chan order, 2) // each order is given once
+	w.state, w.orders, w.ordered, w.started = Starting, orders, noOrder, time.Now()
+	s := &watch{slot: w, edition: w.edition, timing: p.manager.timing(p.service), orders: orders, begun: w.started}
+	p.watches.Go(func() {
+		ready, err := s.run()
+		p.update(func() { w.over(ready, err) })
+	})
+}
+
+// retire asks the worker to end for good.
+func (w *slot) retire(how order) {
+	w.retiring = true
+	switch {
+	case w.orders == nil:
+		w.pool.remove(w)
+	case how > w.ordered:
+		w.ordered, w.orderedAt, w.state = how, time.Now(), Stopping
+		w.orders <- how
 	}
 }
 
-// once runs one process to its end, or to that of ctx, and returns for how long it was ready and how it ended.
-func (w *slot) once(ctx context.Context) (ready time.Duration, err error) {
-	var last tail
-	stderr := w.pool.log.writer(w.number, "stderr")
-	p, err := w.pool.command(worker.Run, w.pool.log.writer(w.number, "stdout"), func(line []byte, more bool) {
+// release asks the worker to end for good when its calls have: it is replaced, or one too many. One that is not ready has none.
+func (w *slot) release() {
+	switch {
+	case w.retiring:
+	case w.state == Ready:
+		w.retire(orderDrain)
+	default:
+		w.retire(orderStop)
+	}
+}
+
+// drainsUntil returns when a worker that was released is asked to stop, whatever it does then; zero for never.
+func (w *slot) drainsUntil() (end time.Time) {
+	if w.ordered == orderDrain && w.pool.isOn() {
+		t := w.pool.manager.timing(w.pool.service)
+		end = w.orderedAt.Add(t.drain)
+	}
+	return end
+}
+
+// doing returns how many calls the worker has under way, which is less than none where it is not ready.
+func (w *slot) doing() int {
+	if w.state != Ready || w.process == nil {
+		return -1
+	}
+	l, err := w.process.figures.load()
+	if err != nil { // it counts none
+		return 0
+	}
+	return l.Running
+}
+
+// over takes note of the end of the process, which was ready for the given time.
+func (w *slot) over(ready time.Duration, err error) {
+	p := w.pool
+	w.orders, w.process, w.addresses = nil, nil, nil
+	switch {
+	case w.retiring:
+		p.remove(w)
+	case w.replaces != nil && w.state != Ready:
+		p.lastEnd = w.lastEnd
+		p.surgeFailed(w, err)
+	default:
+		p.lastEnd = fmt.Sprintf("worker %d %v", w.number, err)
+		was := w.backoff.looping()
+		wait := w.backoff.after(ready)
+		w.state, w.againAt = Waiting, time.Now().Add(wait)
+		w.sayAs(p.manager.log.Warn().Stringer("again_in", roundTime(wait)).Bool("failed", w.backoff.looping()),
+			"%v; starting it again in %v", err, roundTime(wait))
+		if w.backoff.looping() && !was {
+			w.sayAs(p.manager.log.Error(), "has ended %d times in a row without being ready for %v: it has failed, and is tried "+
+				"every %v from now on", loopEnds, w.backoff.stable, w.backoff.max)
+		}
+	}
+}
+
+func (w *slot) status() WorkerStatus {
+	s := WorkerStatus{
+		Number: w.number, State: w.state, Restarts: w.restarts, LastEnd: w.lastEnd, Addresses: append([]string(nil), w.addresses...),
+		Generation: w.edition.number, Failed: w.backoff.looping(), Due: w.due,
+	}
+	if w.process != nil {
+		s.PID, s.Started = w.process.cmd.Process.Pid, w.started
+	}
+	return s
+}
+
+// watch follows one process from its start to its end, on a goroutine of its own.
+type watch struct {
+	slot    *slot
+	edition *edition
+	timing  timing
+	orders  <-chan order
+	begun   time.Time
+
+	last    tail // of its standard error
+	process *process
+	pings   sync.WaitGroup
+	pinged  chan error // takes how the ping went; nil before the worker has said that it is ready
+	message *worker.Message
+	ready   time.Time // zero before it is
+	asked   order
+	killAt  <-chan time.Time
+}
+
+// run runs one process to its end, and returns for how long it was ready and how it ended.
+func (s *watch) run() (ready time.Duration, err error) {
+	w := s.slot
+	log := s.edition.log
+	stderr := log.Writer(w.number, "stderr")
+	c := s.edition.command(w.pool.manager, worker.Run, log.Writer(w.number, "stdout"), func(line []byte, more bool) {
 		stderr(line, more)
-		last.add(line, more)
-	}).start()
-	if err != nil {
-		w.set(func() { w.lastEnd = err.Error() })
+		s.last.add(line, more)
+	})
+	if s.process, err = c.start(); err != nil {
+		w.pool.update(func() { w.lastEnd = err.Error() })
 		return 0, fmt.Errorf("could not be started: %w", err)
 	}
-	w.set(func() { w.state, w.process, w.started = Starting, p, time.Now() })
+	p := s.process
+	w.pool.tally.begin(p)
+	w.pool.update(func() { w.process, w.started = p, s.begun })
+	ctx, cancel := context.WithCancel(context.Background()) // of the ping
 	says := make(chan told, 1)
 	listening := sync.WaitGroup{}
 	listening.Go(func() { listen(p.control, says) }) // ends with the control channel, at the latest with the process
-	defer func() {
-		w.set(func() { w.process, w.addresses, w.lastEnd = nil, nil, p.ending() })
-		listening.Wait()
-	}()
-	var readySince time.Time
-	timeout, notice := time.NewTimer(w.pool.manager.options.StartTimeout), time.NewTicker(noticeEvery)
-	defer timeout.Stop()
+	err = s.follow(ctx, says)
+	w.pool.tally.end(p)
+	cancel()
+	listening.Wait()
+	s.pings.Wait()
+	w.pool.update(func() { w.lastEnd = p.ending() })
+	if !s.ready.IsZero() {
+		ready = time.Since(s.ready)
+	}
+	return ready, err
+}
+
+// follow returns when the process has ended.
+func (s *watch) follow(ctx context.Context, says <-chan told) error {
+	start, notice := time.NewTimer(s.timing.start), time.NewTicker(s.slot.pool.manager.noticeEvery)
+	defer start.Stop()
 	defer notice.Stop()
-	begun := time.Now()
 	for {
 		select {
 		case t := <-says:
-			switch {
-			case t.err != nil:
-				p.kill()
-				<-p.exited
-				return 0, fmt.Errorf("was killed: %w: is it built with another version of hotline?", t.err)
-			case readySince.IsZero():
-				readySince = time.Now()
-				timeout.Stop()
+			if err := s.hear(ctx, t); err != nil {
+				return s.end(err)
+			}
+		case err := <-s.pinged:
+			s.pinged = nil
+			if err != nil && s.asked == noOrder {
+				return s.end(fmt.Errorf("was killed: it said that it is ready, but does not answer: %w", err))
+			}
+			if err == nil {
+				start.Stop()
 				notice.Stop()
-				w.becomeReady(t.message)
+				s.becomeReady()
 			}
-		case <-p.exited:
-			if readySince.IsZero() {
-				return 0, fmt.Errorf("ended before it was ready (%s)%s", p.ending(), quoteOutput(&last))
+		case <-start.C:
+			if s.asked == noOrder {
+				return s.end(fmt.Errorf("was killed: it was not ready within %v%s", s.timing.start, quoteOutput(&s.last)))
 			}
-			ready = time.Since(readySince)
-			return ready, fmt.Errorf("ended (%s) when it had been ready for %v", p.ending(), roundTime(ready))
-		case <-timeout.C:
-			p.kill()
-			<-p.exited
-			return 0, fmt.Errorf("was killed: it was not ready within %v%s", w.pool.manager.options.StartTimeout, quoteOutput(&last))
 		case <-notice.C:
-			w.say("not ready after %v: its constructor or its Start method has not returned yet", roundTime(time.Since(begun)))
-		case <-ctx.Done():
-			w.stop(p)
-			return 0, ctx.Err()
+			s.notice()
+		case o := <-s.orders:
+			start.Stop()
+			notice.Reset(s.slot.pool.manager.noticeEvery)
+			s.obey(o)
+		case <-s.killAt:
+			s.warn("did not stop within %v and was killed", s.timing.stop)
+			s.process.kill()
+		case <-s.process.exited:
+			return s.ended()
 		}
 	}
+}
+
+// notice says what is waited for.
+func (s *watch) notice() {
+	switch s.asked {
+	case noOrder:
+		s.warn("not ready after %v: its constructor or its Start method has not returned yet", roundTime(time.Since(s.begun)))
+	case orderDrain:
+		calls := "its calls"
+		if l, err := s.process.figures.load(); err == nil {
+			calls = count(l.Running, "call")
+		}
+		w := s.slot
+		w.pool.update(func() {
+			bound := ""
+			if end := w.drainsUntil(); !end.IsZero() {
+				bound = fmt.Sprintf("; it is stopped in %v (drain_timeout)", roundTime(time.Until(end)))
+			}
+			w.say("still finishes %s, after %v%s", calls, roundTime(time.Since(w.orderedAt)), bound)
+		})
+	}
+}
+
+// end kills the process for a reason.
+func (s *watch) end(reason error) error {
+	s.process.kill()
+	<-s.process.exited
+	return reason
+}
+
+// hear takes what the worker says.
+func (s *watch) hear(ctx context.Context, t told) error {
+	if t.err != nil {
+		return fmt.Errorf("was killed: %w: is it built with another version of hotline?", t.err)
+	}
+	ctx, cancel := context.WithDeadline(ctx, s.begun.Add(s.timing.start))
+	pinged := make(chan error, 1)
+	s.message, s.pinged = t.message, pinged
+	s.pings.Go(func() {
+		defer cancel()
+		m := s.slot.pool.manager
+		pinged <- ping(ctx, m.dir.Path(), s.edition.home(m), s.edition.services, t.message.Addresses)
+	})
+	return nil
+}
+
+// becomeReady notes that the process is ready.
+func (s *watch) becomeReady() {
+	s.ready = time.Now()
+	w := s.slot
+	w.pool.update(func() {
+		w.readySince, w.addresses = s.ready, s.message.Addresses
+		again := ""
+		if w.restarts > 0 {
+			again = " again"
+		}
+		e := w.pool.manager.log.Info().Strs("addresses", w.addresses)
+		words := fmt.Sprintf("is ready%s, pid %d", again, s.process.cmd.Process.Pid)
+		if w.retiring {
+			w.note(e, "%s", words)
+			return
+		}
+		w.state = Ready
+		if w.pool.served {
+			w.sayAs(e, "%s", words)
+			return
+		}
+		w.note(e, "%s", words) // to people it is said of all workers together
+		w.pool.tell("worker %d %s", w.number, words)
+	})
+}
+
+// obey asks the process to end.
+func (s *watch) obey(o order) {
+	s.asked = o
+	if o == orderDrain {
+		s.note("is asked to end when its calls have")
+		if err := s.process.control.Drain(); err == nil || errors.Is(err, os.ErrClosed) {
+			return
+		}
+	}
+	s.note("is asked to end, and has %v", s.timing.stop)
+	s.process.terminate()
+	s.killAt = time.After(s.timing.stop)
+}
+
+// ended says how the process ended.
+func (s *watch) ended() error {
+	p := s.process
+	switch {
+	case s.asked != noOrder:
+		s.note("has ended (%s)", p.ending())
+		return nil
+	case s.ready.IsZero():
+		return fmt.Errorf("ended before it was ready (%s)%s", p.ending(), quoteOutput(&s.last))
+	}
+	return fmt.Errorf("ended (%s) when it had been ready for %v", p.ending(), roundTime(time.Since(s.ready)))
+}
+
+func (s *watch) warn(format string, args ...any) {
+	s.slot.pool.update(func() { s.slot.warn(format, args...) })
+}
+
+func (s *watch) note(format string, args ...any) {
+	w := s.slot
+	w.pool.update(func() { w.note(w.pool.manager.log.Info(), format, args...) })
 }
 
 // told is what a worker said, or that it said what can't be understood.
@@ -140,52 +362,4 @@ func listen(c *worker.Control, says chan<- told) {
 			return
 		}
 	}
-}
-
-// becomeReady notes that the present process is ready.
-func (w *slot) becomeReady(m *worker.Message) {
-	first := false
-	w.set(func() {
-		first = !w.wasReady
-		w.state, w.addresses, w.wasReady = Ready, m.Addresses, true
-	})
-	w.pool.manager.log.Info().Str("section", w.pool.service.Section).Int("worker", w.number).
-		Strs("addresses", m.Addresses).Msg("worker ready")
-	if first {
-		w.pool.firstReady()
-	} else {
-		w.say("is ready again")
-	}
-}
-
-// stop stops the present process.
-func (w *slot) stop(p *process) {
-	w.set(func() { w.state = Stopping })
-	if wait := w.pool.manager.options.DrainTimeout; p.stop(wait) {
-		w.say("did not stop within %v and was killed", wait)
-	}
-	w.pool.manager.log.Info().Str("section", w.pool.service.Section).Int("worker", w.number).
-		Str("end", p.ending()).Msg("worker stopped")
-}
-
-func (w *slot) status() WorkerStatus {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s := WorkerStatus{
-		Number: w.number, State: w.state, Restarts: w.restarts, LastEnd: w.lastEnd, Addresses: append([]string(nil), w.addresses...),
-	}
-	if w.process != nil {
-		s.PID, s.Started = w.process.cmd.Process.Pid, w.started
-	}
-	return s
-}
-
-func (w *slot) set(change func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	change()
-}
-
-func (w *slot) say(format string, args ...any) {
-	w.pool.manager.say("%s: worker %d %s", w.pool.service.Section, w.number, fmt.Sprintf(format, args...))
 }

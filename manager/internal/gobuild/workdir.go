@@ -1,4 +1,4 @@
-package manager
+package gobuild
 
 import (
 	"errors"
@@ -9,11 +9,12 @@ import (
 	"strings"
 
 	"hotline/internal/filelock"
+	"hotline/internal/fileowner"
 )
 
-// workDir is a manager's own temporary directory, mode 0700, for the programs that it builds. It is locked while the
-// manager lives, so that the next one can tell and remove what a killed one left.
-type workDir struct {
+// WorkDir is a manager's own temporary directory for the programs that it builds, mode 0700, or 0711 once a section runs as another
+// user. It is locked while the manager lives, so that the next one can tell and remove what a killed one left.
+type WorkDir struct {
 	path string
 	lock *os.File
 }
@@ -24,7 +25,8 @@ const workPrefix = "hotline-build-"
 // workLock is the file in a work directory that is locked.
 const workLock = "lock"
 
-func newWorkDir() (*workDir, error) {
+// NewWorkDir makes one, in GOTMPDIR or else the system's temporary directory, and removes those that killed managers left there.
+func NewWorkDir() (*WorkDir, error) {
 	parent := os.Getenv("GOTMPDIR") // where the user has Go run its programs from
 	if parent == "" {
 		parent = os.TempDir()
@@ -37,7 +39,7 @@ func newWorkDir() (*workDir, error) {
 		}
 		lock, err := lockWorkDir(path)
 		if err == nil {
-			return &workDir{path: path, lock: lock}, nil
+			return &WorkDir{path: path, lock: lock}, nil
 		}
 		os.RemoveAll(path)
 		if !errors.Is(err, fs.ErrNotExist) { // else another manager took it for one that was left: the next, then
@@ -67,8 +69,15 @@ func lockWorkDir(path string) (*os.File, error) {
 	return lock, nil
 }
 
-func (w *workDir) remove() error {
+// Remove removes the directory with all that is in it.
+func (w *WorkDir) Remove() error {
 	return errors.Join(os.RemoveAll(w.path), w.lock.Close())
+}
+
+// admit lets other users run the program at path, which stands in a directory of its own in this one. What else is there
+// stays closed to them.
+func (w *WorkDir) admit(path string) error {
+	return errors.Join(os.Chmod(w.path, 0o711), os.Chmod(filepath.Dir(path), 0o711), os.Chmod(path, 0o755))
 }
 
 // sweepWorkDirs removes the work directories of this user's managers that were killed.
@@ -83,7 +92,7 @@ func sweepWorkDirs(parent string) {
 		}
 		path := filepath.Join(parent, entry.Name())
 		info, err := os.Lstat(path)
-		if err != nil || !info.IsDir() || !ownedByUser(info) {
+		if err != nil || !info.IsDir() || !fileowner.IsUs(info) {
 			continue
 		}
 		held, err := filelock.Held(filepath.Join(path, workLock))

@@ -1,4 +1,4 @@
-package manager
+package gobuild
 
 import (
 	"context"
@@ -16,11 +16,10 @@ import (
 	"strings"
 
 	"hotline"
-
 	"hotline/internal/nearest"
 )
 
-// source is a service's Go package, as far as its text tells: which types are services, and what the comments say.
+// source is the text of a service's Go package, as far as its text tells: which types are services, and what the comments say.
 type source struct {
 	pkg     *listed
 	types   map[string]*typeDecl
@@ -49,7 +48,7 @@ func readSource(pkg *listed) (*source, error) {
 	for _, name := range slices.Concat(pkg.GoFiles, pkg.CgoFiles) {
 		f, err := parser.ParseFile(files, filepath.Join(pkg.Dir, name), nil, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
-			return nil, fmt.Errorf("%s does not compile:\n%s", pkg.ImportPath, indent(syntaxErrors(err)))
+			return nil, fmt.Errorf("%s does not compile:\n%s", pkg.ImportPath, Indent(syntaxErrors(err)))
 		}
 		s.add(f)
 	}
@@ -192,9 +191,9 @@ func (s *source) embeds(t *typeDecl, e ast.Expr, seen []string) answer {
 	return no
 }
 
-// constructor reports whether the package has func New<Type>() (*<Type>, error). Where it has a function of that
+// hasConstructor reports whether the package has func New<Type>() (*<Type>, error). Where it has a function of that
 // name and another form, err says so.
-func (s *source) constructor(name string) (found bool, err error) {
+func (s *source) hasConstructor(name string) (found bool, err error) {
 	f, ok := s.funcs["New"+name]
 	if !ok {
 		return false, nil
@@ -303,7 +302,7 @@ func (c *docCollector) add(method string, comment *ast.CommentGroup) {
 	}
 }
 
-// findSource finds the package of a section and checks that it has the service.
+// findSource finds the package of a service and checks that it has the service.
 func findSource(ctx context.Context, tool *goTool, dir string, s *Service) (*source, error) {
 	from, pkg := dir, s.ImportFrom
 	if filepath.IsAbs(s.ImportFrom) {

@@ -1,4 +1,4 @@
-package manager
+package gobuild
 
 import (
 	"bytes"
@@ -10,8 +10,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
+	"syscall"
 	"time"
+
+	"hotline/manager/internal/launch"
+	"hotline/manager/internal/procgroup"
 )
 
 // goTool runs the go command.
@@ -41,10 +46,13 @@ func (g *goTool) run(ctx context.Context, dir string, args ...string) ([]byte, e
 	cmd := exec.CommandContext(ctx, g.path, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, g.env, &stdout, &stderr
-	ownGroup(cmd)
-	cmd.Cancel = func() error { return interruptGroup(cmd) } // the go command removes its files then
+	procgroup.Own(cmd)
+	launch.EndWithThread(cmd, syscall.SIGINT)
+	cmd.Cancel = func() error { return procgroup.Interrupt(cmd) } // the go command removes its files then
 	cmd.WaitDelay = 5 * time.Second
+	runtime.LockOSThread() // see EndWithThread
 	err := cmd.Run()
+	runtime.UnlockOSThread()
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:

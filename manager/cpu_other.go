@@ -1,0 +1,7 @@
+//go:build !linux
+
+package manager
+
+import "time"
+
+func cpuTime(int) (time.Duration, error) { return 0, errNoFigures }
