@@ -9,10 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
+
+	"hotline/internal/logs"
 )
 
 // app is one run of the program. All that it reads and writes goes through here.
@@ -51,7 +53,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintln(a.err, "hotline:", clean(unshield(strings.TrimPrefix(err.Error(), "hotline: "))))
+	fmt.Fprintln(a.err, "hotline:", logs.Clean(unshield(strings.TrimPrefix(err.Error(), "hotline: "))))
 	if !a.begun {
 		fmt.Fprintf(a.err, "Run '%s --help' for usage.\n", a.program+strings.TrimPrefix(cmd.CommandPath(), root.Name()))
 	}
@@ -80,15 +82,49 @@ wrong: an unknown command, flag or method, or arguments that do not fit.`,
 			return nil
 		},
 	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.dir, "dir", "", "directory of the running services (default $HOTLINE_DIR, else $XDG_RUNTIME_DIR/hotline)")
 	flags.StringVarP(&a.output, "output", "o", "text", "output format: text, or json for scripts")
 	root.MarkPersistentFlagDirname("dir")
 	root.RegisterFlagCompletionFunc("output",
 		cobra.FixedCompletions([]cobra.Completion{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
-	root.AddCommand(a.serveCommand(), a.lsCommand(), a.describeCommand(), a.callCommand(), a.benchCommand(),
-		a.versionCommand())
+	root.AddCommand(a.serveCommand(), a.buildCommand(), a.lsCommand(), a.logsCommand(), a.describeCommand(), a.callCommand(), a.benchCommand(),
+		a.statusCommand(), a.topCommand(), a.callsCommand(), a.stacksCommand(), a.doctorCommand(), a.versionCommand())
+	root.AddCommand(a.manageCommands()...)
 	return root
+}
+
+// flagError returns the error of a flag's value without the words of package strconv.
+func flagError(err error) error {
+	var bad *strconv.NumError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	what, _, _ := strings.Cut(err.Error(), " flag: ")
+	switch {
+	case bad.Err == strconv.ErrRange:
+		return fmt.Errorf("%s flag: %w", what, bad.Err)
+	case bad.Func == "ParseBool":
+		return fmt.Errorf("%s flag: use true or false", what)
+	}
+	return fmt.Errorf("%s flag: use a whole number", what)
+}
+
+// anyNumber is no limit of [operands].
+const anyNumber = -1
+
+// operands checks how many words a command has behind its name: as many as its line of usage says.
+func operands(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return fmt.Errorf("%s needs more words: write %s", cmd.Name(), cmd.UseLine())
+		case most != anyNumber && len(args) > most:
+			return fmt.Errorf("%s has no place for %q: write %s", cmd.Name(), args[most], cmd.UseLine())
+		}
+		return nil
+	}
 }
 
 // json reports whether the output is for a script.
@@ -121,16 +157,6 @@ func shieldNumbers(args []string) []string {
 
 // unshield takes the marks out again, those in a quoted word of an error too.
 func unshield(s string) string { return strings.NewReplacer(shield, "", `\x00`, "").Replace(s) }
-
-// clean returns text that came from elsewhere without what a terminal would obey.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
-}
 
 // goRun matches where `go run` puts a program: in a scratch directory, or in the build cache.
 var goRun = regexp.MustCompile(`/go-build[0-9]*/b[0-9]+/exe/[^/]+$|/[0-9a-f]{2}/[0-9a-f]{64}-d/[^/]+$`)

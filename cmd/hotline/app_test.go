@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+
+	"hotline/internal/logs"
 )
 
 func TestShieldNumbers(t *testing.T) {
@@ -18,8 +20,8 @@ func TestClean(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain\ttext\nä": "plain\ttext\nä", "\x1b[31mred\a\x7f\u009b": "\ufffd[31mred\ufffd\ufffd\ufffd", "\r": "\ufffd",
 	} {
-		if got := clean(in); got != want {
-			t.Errorf("clean(%q): got %q, want %q", in, got, want)
+		if got := logs.Clean(in); got != want {
+			t.Errorf("logs.Clean(%q): got %q, want %q", in, got, want)
 		}
 	}
 }

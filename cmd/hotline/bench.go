@@ -51,7 +51,7 @@ func (a *app) benchCommand() *cobra.Command {
 		Example: `  hotline bench echo_serv Sum 2 3
   hotline bench echo_serv EchoRaw @picture.png -c 64 -d 10s
   hotline bench 5555 Sum 2 3 -n 1000 --address tcp://10.0.0.7 -o json`,
-		Args:              cobra.MinimumNArgs(2),
+		Args:              operands(2, anyNumber),
 		ValidArgsFunction: a.complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := r.check(); err != nil {
@@ -142,6 +142,10 @@ func (b *measured) failed() (n int64) {
 func (l *load) run(ctx context.Context, q *request) *measured {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	tallies := make([]*tally, min(l.callers, maxTallies))
+	for i := range tallies {
+		tallies[i] = newTally()
+	}
 	left := new(atomic.Int64)
 	left.Store(cmp.Or(l.calls, 1<<62))
 	began, before := time.Now(), cpuTime()
@@ -150,26 +154,24 @@ func (l *load) run(ctx context.Context, q *request) *measured {
 		timer := time.AfterFunc(l.duration, func() { left.Store(0) })
 		defer timer.Stop()
 	}
-	callers := make([]*benchCaller, l.callers)
 	var wg sync.WaitGroup
-	for i := range callers {
-		callers[i] = newBenchCaller()
-		wg.Go(func() { callers[i].run(ctx, q, left, l.timeout) })
+	for i := range l.callers {
+		wg.Go(func() { tallies[i%len(tallies)].call(ctx, q, left, l.timeout) })
 	}
 	wg.Wait()
 	took, cpu := time.Since(began), cpuTime()-before
 
 	b := &measured{Service: q.service.Name, Method: q.method.Name, Address: q.service.Address, Callers: l.callers,
 		Errors: make(map[string]int64), examples: make(map[string]string), Seconds: took.Seconds()}
-	times := callers[0].times
-	for i, c := range callers {
+	times := tallies[0].times
+	for i, t := range tallies {
 		if i > 0 {
-			times.Merge(c.times)
+			times.Merge(t.times)
 		}
-		for kind, n := range c.errors {
+		for kind, n := range t.errors {
 			b.Errors[kind] += n
 		}
-		maps.Copy(b.examples, c.examples)
+		maps.Copy(b.examples, t.examples)
 	}
 	b.Calls = times.TotalCount()
 	b.PerSec = float64(b.Calls) / took.Seconds()
@@ -181,34 +183,45 @@ func (l *load) run(ctx context.Context, q *request) *measured {
 	return b
 }
 
-// longestCall is the longest time of a call that is told apart from longer ones.
-const longestCall = time.Hour
+const (
+	longestCall = time.Hour // longer ones are not told apart
+	maxTallies  = 64        // each has 264 KiB; any number of callers share them
+)
 
-// benchCaller makes one call at a time. What it counts is read when it has ended.
-type benchCaller struct {
-	times    *hdrhistogram.Histogram // in nanoseconds, with three digits
-	errors   map[string]int64
-	examples map[string]string
+// tally counts the calls of some callers.
+type tally struct {
+	mu       sync.Mutex
+	times    *hdrhistogram.Histogram // under mu, in nanoseconds, with three digits
+	errors   map[string]int64        // under mu, by kind
+	examples map[string]string       // under mu, likewise
 }
 
-func newBenchCaller() *benchCaller {
-	return &benchCaller{hdrhistogram.New(1, int64(longestCall), 3), make(map[string]int64), make(map[string]string)}
+func newTally() *tally {
+	return &tally{times: hdrhistogram.New(1, int64(longestCall), 3), errors: make(map[string]int64), examples: make(map[string]string)}
 }
 
-func (c *benchCaller) run(ctx context.Context, q *request, left *atomic.Int64, timeout time.Duration) {
+// call makes one call after the other.
+func (t *tally) call(ctx context.Context, q *request, left *atomic.Int64, timeout time.Duration) {
 	for left.Add(-1) >= 0 && ctx.Err() == nil {
 		began := time.Now()
 		err := callOnce(ctx, q, timeout)
 		took := time.Since(began)
-		switch {
-		case err == nil:
-			c.times.RecordValue(int64(max(1, min(took, longestCall)))) // it is within the histogram's bounds
-		case ctx.Err() == nil: // else the user gave up
-			kind := errorKind(err)
-			c.errors[kind]++
-			c.examples[kind] = err.Error()
+		if err == nil || ctx.Err() == nil { // else the user gave up
+			t.count(took, err)
 		}
 	}
+}
+
+func (t *tally) count(took time.Duration, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err == nil {
+		t.times.RecordValue(int64(max(1, min(took, longestCall)))) // it is within the histogram's bounds
+		return
+	}
+	kind := errorKind(err)
+	t.errors[kind]++
+	t.examples[kind] = err.Error()
 }
 
 func callOnce(ctx context.Context, q *request, timeout time.Duration) error {
@@ -252,7 +265,7 @@ func (a *app) printBench(b *measured) error {
 		}
 	}
 	for _, kind := range slices.Sorted(maps.Keys(b.Errors)) {
-		fmt.Fprintf(w, "%s\t%d, such as: %s\n", kind, b.Errors[kind], cell(clean(b.examples[kind])))
+		fmt.Fprintf(w, "%s\t%d, such as: %s\n", kind, b.Errors[kind], cell(b.examples[kind]))
 	}
 	if b.CPU > 0 {
 		fmt.Fprintf(w, "CPU\t%v a call, of this process\n", time.Duration(b.CPU))

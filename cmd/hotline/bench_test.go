@@ -26,6 +26,7 @@ func TestBench(t *testing.T) {
 		calls int64 // 0 means any number but none
 	}{
 		{words("lab Sum 2 3 -n 100 -c 8"), "", 100},
+		{words("lab Sum 2 3 -n 500 -c 300"), "", 500},
 		{words("lab Sum -2 3 -n 1 --address unix://"), "", 1},
 		{words("7411 Echo - -n 20 -c 3 --timeout 1m"), "a\x00b", 20},
 		{words("lab Motto -d 50ms -c 2"), "", 0},
@@ -60,14 +61,17 @@ func TestBenchFails(t *testing.T) {
 	}{
 		{[]string{"lab", "Fail", "no luck", "-n", "5"}, exitFail, `application error +5, such as: no luck\n[^$]*hotline: 5 of 5 calls failed\n$`},
 		{words("lab Panic -n 2 -o json"), exitFail, `"panic": 2`},
-		{words("lab Wait -n 2 -c 2 --timeout 20ms"), exitFail, `deadline exceeded +2, such as: `},
+		{words("lab Wait -n 2 -c 2 --timeout 2s"), exitFail, `deadline exceeded +2, such as: `},
 		{words("lab Sum 1"), exitUsage, "Sum takes 2 arguments, not 1"},
 		{words("lab Sum 1 2 -c 0"), exitUsage, "--callers 0: use 1 or more"},
 		{words("lab Sum 1 2 -n -5"), exitUsage, "-5"},
 		{words("lab Sum 1 2 -d -1s"), exitUsage, "-1s"},
+		{words("lab Sum 1 2 -c many"), exitUsage, `^hotline: invalid argument "many" for "-c, --callers" flag: use a whole number\nRun `},
+		{words("lab Sum 1 2 -c 99999999999999999999"), exitUsage, `"-c, --callers" flag: value out of range\n`},
+		{words("lab Sum 1 2 -d soon"), exitUsage, `"-d, --duration" flag: time: invalid duration "soon"\n`},
 		{words("lab Sum 1 2 -n 5 -d 1s"), exitUsage, "use --calls or --duration, not both"},
 		{words("lap Sum 1 2"), exitFail, "did you mean lab"},
-		{words("lab"), exitUsage, "requires at least 2 arg"},
+		{words("lab"), exitUsage, "bench needs more words: write hotline bench NAME|PORT METHOD"},
 	} {
 		got := hotlineIn(t, dir, "", append([]string{"bench"}, c.args...)...)
 		if got.code != c.code || !regexp.MustCompile(c.want).MatchString(got.stdout+got.stderr) {

@@ -6,13 +6,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"reflect"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"hotline"
+	"hotline/internal/logs"
 	"hotline/internal/shape"
 )
 
@@ -40,7 +39,7 @@ func (a *app) callCommand() *cobra.Command {
   hotline call people Add '{"name": "Ada", "age": 36}'
   hotline call echo_serv EchoRaw - < picture.png > copy.png
   hotline call 5555 EchoRaw hello --address tcp://10.0.0.7 --timeout 2s`,
-		Args:              cobra.MinimumNArgs(2),
+		Args:              operands(2, anyNumber),
 		ValidArgsFunction: a.complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := r.check(); err != nil {
@@ -170,10 +169,10 @@ func (a *app) printResults(m *hotline.MethodInfo, results []reflect.Value) error
 	if err != nil || len(text) == 0 {
 		return err
 	}
-	if f, ok := a.out.(*os.File); ok && term.IsTerminal(int(f.Fd())) && !a.json() {
+	if isTerminal(a.out) != nil && !a.json() {
 		var indented bytes.Buffer
 		if json.Indent(&indented, text, "", "  ") == nil {
-			text = indented.Bytes()
+			text = []byte(logs.Clean(indented.String())) // JSON escapes less than a terminal obeys
 		}
 	}
 	_, err = a.out.Write(append(text, '\n'))

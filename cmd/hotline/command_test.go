@@ -86,7 +86,7 @@ func TestCallFails(t *testing.T) {
 		{[]string{"lab", "Fail", "no luck"}, exitFail, "^hotline: no luck\n$"},
 		{[]string{"lab", "Fail", "a \x1b[31mred\x07 word"}, exitFail, "^hotline: a \ufffd\\[31mred\ufffd word\n$"},
 		{words("lab Panic"), exitFail, "^hotline: Panic: .*panic.*\n$"},
-		{words("lab Wait --timeout 50ms"), exitFail, "^hotline: Wait: .*deadline exceeded.* \\(--timeout 50ms\\)\n$"},
+		{words("lab Wait --timeout 2s"), exitFail, "^hotline: Wait: .*deadline exceeded.* \\(--timeout 2s\\)\n$"},
 		{words("lab Sum 1"), exitUsage, "^hotline: Sum takes 2 arguments, not 1: " + regexp.QuoteMeta(sum) + "\n$"},
 		{words("lab Sum 1 2 3"), exitUsage, "takes 2 arguments, not 3"},
 		{words("lab Motto x"), exitUsage, `Motto takes no arguments, not 1: Motto\(`},
@@ -108,7 +108,7 @@ func TestCallFails(t *testing.T) {
 		{words("lab Sum 1 2 --address tcp://127.0.0.1:1"), exitFail, "127.0.0.1:1"},
 		{words("lab Sum 1 2 --timeout -1s"), exitUsage, "--timeout"},
 		{words("lab Sum 1 2 --timeout soon"), exitUsage, `invalid argument "soon".*\nRun '.*hotline call --help' for usage`},
-		{words("lab"), exitUsage, "requires at least 2 arg"},
+		{words("lab"), exitUsage, "call needs more words: write hotline call NAME|PORT METHOD"},
 		{words("lab Sum 1 2 --colour"), exitUsage, "unknown flag: --colour"},
 	} {
 		got := hotlineIn(t, dir, "", append([]string{"call"}, c.args...)...)
@@ -293,9 +293,9 @@ func TestUsage(t *testing.T) {
 		{words("--help"), exitOK, "Exit codes: 0 all is well"},
 		{words("help call"), exitOK, "hotline call NAME|PORT METHOD"},
 		{words("lss"), exitUsage, "unknown command \"lss\" for \"hotline\"\n\nDid you mean this?\n\tls"},
-		{words("ls extra"), exitUsage, `unknown command "extra" for "hotline ls"`},
+		{words("ls extra"), exitUsage, `ls has no place for "extra": write hotline ls`},
 		{words("ls -o xml"), exitUsage, `there is no output format "xml": use text or json`},
-		{words("describe"), exitUsage, "accepts 1 arg(s), received 0"},
+		{words("describe"), exitUsage, "describe needs more words: write hotline describe NAME|PORT"},
 		{words("-5"), exitUsage, `unknown command "-5"`},
 	} {
 		got := hotlineIn(t, dir, "", c.args...)

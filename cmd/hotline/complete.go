@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,9 +42,19 @@ func (a *app) completeServices() []cobra.Completion {
 	}
 	var words []cobra.Completion
 	for _, i := range instances {
-		words = append(words, cobra.CompletionWithDesc(i.Name, fmt.Sprintf("port %s, version %s", i.Port, i.Version)))
+		about := fmt.Sprintf("port %s, version %s", i.Port, cmp.Or(i.Version, "0"))
+		words = append(words, cobra.CompletionWithDesc(cell(i.Name), cell(about)))
 	}
-	return words
+	slices.Sort(words)
+	return slices.Compact(words) // a service has an instance for each worker
+}
+
+// completeINI offers files for the only word after a command.
+func completeINI(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return []cobra.Completion{"ini"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
 func (a *app) completeMethods(ctx context.Context, target, address string) []cobra.Completion {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hotline"
+	"hotline/internal/logs"
 )
 
 // described is a service as describe prints it for scripts.
@@ -36,7 +37,7 @@ func (a *app) describeCommand() *cobra.Command {
 		Use:               "describe NAME|PORT",
 		Short:             "Show the methods of a running service",
 		Example:           "  hotline describe echo_serv\n  hotline describe 5555 --address tcp://10.0.0.7",
-		Args:              cobra.ExactArgs(1),
+		Args:              operands(1, 1),
 		ValidArgsFunction: a.complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := r.check(); err != nil {
@@ -66,7 +67,7 @@ func (a *app) describe(ctx context.Context, target string, r *reach) error {
 		return a.printJSON(d)
 	}
 	fmt.Fprintf(a.out, "%s, version %s, port %s, at %s\n\n",
-		clean(s.Name), clean(cmp.Or(s.Version, "0")), clean(s.Port), clean(s.Address))
+		logs.Clean(s.Name), logs.Clean(cmp.Or(s.Version, "0")), logs.Clean(s.Port), logs.Clean(s.Address))
 	return a.printMethods(s.Methods)
 }
 
@@ -84,5 +85,5 @@ func (a *app) printMethods(methods []hotline.MethodInfo) error {
 
 // cell returns text that came from a peer for one cell of a table.
 func cell(text string) string {
-	return clean(strings.NewReplacer("\t", "    ", "\n", " ", "\v", " ", "\f", " ").Replace(text))
+	return logs.Clean(strings.NewReplacer("\t", "    ", "\n", " ", "\v", " ", "\f", " ").Replace(text))
 }

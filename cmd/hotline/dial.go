@@ -86,7 +86,8 @@ func (a *app) dial(ctx context.Context, target string, r *reach) (*hotline.Clien
 // notRunning says that a service is not there, and which are.
 func notRunning(missing *hotline.NotFoundError) error {
 	if len(missing.Known) == 0 {
-		return fmt.Errorf("no service %q is running, nor any other (looked in %s)", missing.Target, missing.Dir)
+		return fmt.Errorf("no service %q is running, nor any other (looked in %s): start it, or name another directory with "+
+			"--dir", missing.Target, missing.Dir)
 	}
 	var names []string
 	for _, known := range missing.Known {

@@ -29,7 +29,7 @@ func (a *app) lsCommand() *cobra.Command {
 		Use:     "ls",
 		Aliases: []string{"list"},
 		Short:   "List the services that run on this machine",
-		Args:    cobra.NoArgs,
+		Args:    operands(0, 0),
 		RunE:    func(*cobra.Command, []string) error { return a.ls() },
 	}
 }

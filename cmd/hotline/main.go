@@ -1,7 +1,9 @@
 // Command hotline runs services, shows which are there, and calls their methods.
 //
 //	hotline serve service.ini              run the services of a file until Ctrl-C
+//	hotline build service.ini -o DIR       make them a directory that needs no Go
 //	hotline ls                             what runs on this machine
+//	hotline logs -f Server                 what the workers of a section write
 //	hotline describe echo_serv             the methods of a service
 //	hotline call echo_serv Sum 2 3         call one
 //	hotline bench echo_serv Sum 2 3        call one for some seconds, and measure

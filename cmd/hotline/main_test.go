@@ -26,8 +26,8 @@ import (
 // serveVariable makes the test binary a service process: its value is what to bind TCP to, or "none".
 const serveVariable = "HOTLINE_TEST_SERVE"
 
-// patience bounds every wait of the tests for something that comes at once on an idle machine.
-const patience = time.Minute
+// patience bounds every run of the command, of which some build and link a program, with a cold cache.
+const patience = 5 * time.Minute
 
 // binary is the command, built once for all tests.
 var binary string
@@ -159,4 +159,17 @@ func hotlineIn(t *testing.T, dir, stdin string, args ...string) outcome {
 		t.Fatalf("hotline %q: %v", args, err)
 	}
 	return outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// startIn starts the command with dir as its runtime directory. What it prints can be read when it has been waited for.
+func startIn(t *testing.T, dir string, args ...string) (*exec.Cmd, *bytes.Buffer) {
+	t.Helper()
+	var output bytes.Buffer
+	cmd := exec.Command(binary, args...)
+	cmd.Env = append(os.Environ(), "HOTLINE_DIR="+dir)
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, &output
 }

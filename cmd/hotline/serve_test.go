@@ -39,7 +39,8 @@ func TestServe(t *testing.T) {
 	for _, stop := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		t.Run(stop.String(), func(t *testing.T) {
 			dir, place, scratch := runtimeDir(t), runtimeDir(t), runtimeDir(t)
-			cmd := exec.Command(binary, "serve", labINI(t, place, "min_proc_num = 2"))
+			file := labINI(t, place, "min_proc_num = 2")
+			cmd := exec.Command(binary, "serve", file)
 			cmd.Env = append(os.Environ(), "HOTLINE_DIR="+dir, "TMPDIR="+scratch)
 			cmd.Stderr = os.Stderr
 			stdout, err := cmd.StdoutPipe()
@@ -53,6 +54,16 @@ func TestServe(t *testing.T) {
 			lines := bufio.NewScanner(stdout)
 			printed := readUntil(t, lines, "ready: ")
 			pasteCommands(t, dir, printed)
+			if stop == os.Interrupt {
+				labINI(t, place, "min_proc_num = 2\nmax_proc_num = 3")
+				for _, want := range []string{"Lab: scale: max_proc_num from its default to \"3\"", filepath.Join(place, "service.ini") + " says"} {
+					if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+						t.Fatal(err)
+					}
+					readUntil(t, lines, want)
+				}
+				askManager(t, dir, file, cmd.Process.Pid)
+			}
 
 			if err := cmd.Process.Signal(stop); err != nil {
 				t.Fatal(err)
@@ -132,7 +143,7 @@ func TestServeFails(t *testing.T) {
 		code int
 		want string
 	}{
-		{words("serve"), exitUsage, "accepts 1 arg"},
+		{words("serve"), exitUsage, "serve needs more words: write hotline serve FILE.ini"},
 		{words("serve /no/such/service.ini"), exitFail, "/no/such/service.ini"},
 		{[]string{"serve", labINI(t, place, "min_proc_nun = 1")}, exitFail, "service.ini:6: [Lab] min_proc_nun"},
 	} {

@@ -23,7 +23,7 @@ func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of this program",
-		Args:  cobra.NoArgs,
+		Args:  operands(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			v := readVersion()
 			if a.json() {
