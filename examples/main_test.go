@@ -37,6 +37,7 @@ func build() error {
 		"":          {"hotline/cmd/hotline"},
 		"echo":      {"hotline/examples/echo/server", "hotline/examples/echo/tcpserver", "hotline/examples/echo/client"},
 		"stream":    {"hotline/examples/stream/server", "hotline/examples/stream/client"},
+		"split":     {"hotline/examples/split/program"},
 		"charnames": {"hotline/examples/charnames/server", "hotline/examples/charnames/client", "hotline/examples/charnames/split"},
 	} {
 		args := append([]string{"build", "-o", filepath.Join(bin, dir) + string(filepath.Separator)}, packages...)

@@ -15,8 +15,8 @@ import (
 	"hotline/registry"
 )
 
-// patience is how long a test waits for what should come soon.
-const patience = time.Minute
+// patience is how long a test waits for what should come soon, or when a program has been built.
+const patience = 5 * time.Minute
 
 // place is a runtime directory of a test's own.
 type place struct {
