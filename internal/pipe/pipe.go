@@ -18,8 +18,12 @@ const limit = 1 << 20
 type Conn struct {
 	name    string
 	in, out *queue
-	frame   []byte // what is left of the frame being read; the reader's
+	frame   *frame // the one being read, or nil; the reader's
+	left    []byte // what is left of it; the reader's
 }
+
+// frame is memory that a frame lies in. Frames that were read lend theirs to others.
+type frame struct{ b []byte }
 
 var _ link.Conn = (*Conn)(nil)
 
@@ -37,18 +41,22 @@ func (c *Conn) Pending() bool { return c.in.ready() }
 
 // Next implements link.Conn.
 func (c *Conn) Next() (wire.Header, error) {
+	if c.frame != nil {
+		c.in.read.Put(c.frame)
+		c.frame, c.left = nil, nil
+	}
 	frame, err := c.in.take()
 	if err != nil {
 		return wire.Header{}, err
 	}
-	c.frame = frame[wire.HeaderSize:]
-	return wire.ParseHeader(frame)
+	c.frame, c.left = frame, frame.b[wire.HeaderSize:]
+	return wire.ParseHeader(frame.b)
 }
 
 // Read implements link.Conn. It never waits: frames arrive whole.
 func (c *Conn) Read(p []byte) (int, error) {
-	n := copy(p, c.frame)
-	c.frame = c.frame[n:]
+	n := copy(p, c.left)
+	c.left = c.left[n:]
 	return n, nil
 }
 
@@ -57,9 +65,10 @@ func (c *Conn) Interrupt() { c.in.interrupt() }
 
 // Write implements link.Conn.
 func (c *Conn) Write(stop link.Stop, h *wire.Header, metadata, payload []byte) error {
-	frame := make([]byte, wire.HeaderSize, wire.HeaderSize+len(metadata)+len(payload))
-	h.Put(frame)
-	return c.out.put(stop, append(append(frame, metadata...), payload...))
+	f := c.out.memory(wire.HeaderSize + len(metadata) + len(payload))
+	h.Put(f.b[:wire.HeaderSize])
+	f.b = append(append(f.b[:wire.HeaderSize], metadata...), payload...)
+	return c.out.put(stop, f)
 }
 
 // MaxFrame implements link.Conn.
@@ -84,8 +93,10 @@ var (
 
 // queue is one direction of a pipe.
 type queue struct {
+	read sync.Pool // of *frame: those that were read
+
 	mu          sync.Mutex
-	frames      [][]byte      // guarded by mu
+	frames      []*frame      // guarded by mu
 	size        int           // guarded by mu: bytes in frames
 	err         error         // guarded by mu: why no more frames come; io.EOF when the writer closed
 	interrupted bool          // guarded by mu: the reader's next wait ends at once
@@ -103,8 +114,17 @@ func (q *queue) ready() bool {
 	return len(q.frames) > 0
 }
 
+// memory returns a frame with room for n bytes, of which it has none.
+func (q *queue) memory(n int) *frame {
+	if f, ok := q.read.Get().(*frame); ok && cap(f.b) >= n {
+		f.b = f.b[:0]
+		return f
+	}
+	return &frame{make([]byte, 0, n)}
+}
+
 // take waits for a frame.
-func (q *queue) take() ([]byte, error) {
+func (q *queue) take() (*frame, error) {
 	for {
 		q.mu.Lock()
 		switch {
@@ -112,7 +132,7 @@ func (q *queue) take() ([]byte, error) {
 			frame := q.frames[0]
 			q.frames[0] = nil
 			q.frames = q.frames[1:]
-			q.size -= len(frame)
+			q.size -= len(frame.b)
 			q.mu.Unlock()
 			signal(q.room)
 			return frame, nil
@@ -130,7 +150,7 @@ func (q *queue) take() ([]byte, error) {
 }
 
 // put appends a frame, waiting for room until stop.
-func (q *queue) put(stop link.Stop, frame []byte) error {
+func (q *queue) put(stop link.Stop, frame *frame) error {
 	for {
 		q.mu.Lock()
 		switch {
@@ -140,7 +160,7 @@ func (q *queue) put(stop link.Stop, frame []byte) error {
 			return errGone
 		case q.size < limit:
 			q.frames = append(q.frames, frame)
-			q.size += len(frame)
+			q.size += len(frame.b)
 			more := q.size < limit
 			q.mu.Unlock()
 			signal(q.arrived)
