@@ -8,9 +8,12 @@ import (
 	"hotline/internal/wire"
 )
 
-// fullWindow is how many bytes the sender of a stream may be ahead of a consumer that has begun to consume. Before that, and
-// while other streams have the link's allowance, it is wire.StreamWindow, so that streams nobody reads hold little.
-const fullWindow = 256 << 10
+// How many bytes the sender of a stream may be ahead of its consumer. Before that has begun to consume, and while other streams
+// have the link's allowance, it is wire.StreamWindow, so that streams nobody reads hold little.
+const (
+	wideWindow = 256 << 10 // of a consumer that has begun
+	fullWindow = 1 << 20   // of one that goes on: over a socket both sides sleep once for a part of it
+)
 
 // maxChunk is the largest buffer that is made for frames smaller than it, in bytes.
 const maxChunk = 16 << 10
@@ -152,10 +155,23 @@ func (f *inflow) dropLocked() {
 
 // narrowLocked gives the allowance back: no more credit is given.
 func (f *inflow) narrowLocked() {
-	if f.window == fullWindow {
-		f.window = wire.StreamWindow
-		f.s.allowance.give(windowShare)
+	f.s.allowance.give(f.window - wire.StreamWindow)
+	f.window = wire.StreamWindow
+}
+
+// widenLocked lets the peer be ahead by more where the link's allowance lasts, and returns by how many bytes. A full window is
+// for the few: half of the allowance is left to streams that have begun.
+func (f *inflow) widenLocked() int {
+	next, spare := wideWindow, 0
+	if f.window >= wideWindow {
+		next, spare = fullWindow, streamAllowance/2
 	}
+	n := next - f.window
+	if n == 0 || !f.s.allowance.take(n, spare) {
+		return 0
+	}
+	f.window = next
+	return n
 }
 
 // more makes view hold something, waiting for it.
@@ -212,11 +228,7 @@ func (f *inflow) dueLocked() int {
 	if !f.open || f.taken < f.window/2 {
 		return 0
 	}
-	n := f.taken
-	if f.window < fullWindow && f.s.allowance.take(windowShare) {
-		f.window = fullWindow
-		n += windowShare
-	}
+	n := f.taken + f.widenLocked()
 	f.taken = 0
 	f.allowed += n
 	return n
@@ -289,7 +301,7 @@ func (s *Stream) Recv() ([]byte, error) {
 // itemSlow puts an item together that lies in several chunks. Room is made as its bytes come, whatever it announces.
 func (f *inflow) itemSlow() ([]byte, error) {
 	part := f.part[:0]
-	if cap(part) > fullWindow {
+	if cap(part) > wideWindow {
 		part = nil
 	}
 	for want := 1; ; {

@@ -94,7 +94,7 @@ func (f *outflow) send(prefix, b []byte) error {
 
 // widenLocked lets more be pending, where the link's allowance lasts.
 func (f *outflow) widenLocked() {
-	if f.batch < maxBatch && f.err == nil && f.s.allowance.take(batchShare) {
+	if f.batch < maxBatch && f.err == nil && f.s.allowance.take(batchShare, 0) {
 		f.batch = maxBatch
 	}
 }
