@@ -116,6 +116,7 @@ func (l *Client) endLocked(c *call, err error) {
 
 func (l *Client) dropReplyLocked(c *call) {
 	if c.reply != nil {
+		l.in.settle(c.reply)
 		c.reply.release(l.buffers)
 	}
 }

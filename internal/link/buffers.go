@@ -13,7 +13,7 @@ type Buffers struct {
 	// before the first use.
 	Poison bool
 
-	ahead   atomic.Int64                                   // bytes that servers have made room for before they came: see inbound
+	ahead   atomic.Int64                                   // of inbound, for servers
 	classes [maxBufferClass - minBufferClass + 1]sync.Pool // of *buffer
 }
 

@@ -48,7 +48,7 @@ func NewClient(conn Conn, o *Options) (*Client, error) {
 	close(past)
 	l.atOnce.Done = past
 	l.in = newInbound(conn, opt.Buffers)
-	l.in.trustPeer(replyTrust)
+	l.in.trustReplies()
 	l.table.limit = opt.MaxInFlight
 	l.allowance.left = streamAllowance
 	l.alarm = alarm{clock: l.clock, fire: l.expire}

@@ -61,5 +61,8 @@ const MostAhead = fullWindow + 2*maxBatch
 
 const SlotBits = slotBits
 
+// Ahead returns how many bytes of replies a client of a stranger has made room for before they came.
+func (l *Client) Ahead() int64 { return l.in.ahead.Load() }
+
 // Ahead returns how many bytes servers have made room for before they came.
 func (p *Buffers) Ahead() int64 { return p.ahead.Load() }

@@ -1,6 +1,8 @@
 package link_test
 
 import (
+	"context"
+	"errors"
 	"io"
 	"testing"
 
@@ -17,26 +19,55 @@ const mostHeld = 64 << 20
 func checkHeld(t *testing.T, before int64) {
 	t.Helper()
 	held := heap() - before
-	t.Logf("%.1f MiB are held", float64(held)/(1<<20))
+	t.Logf("%.1f MiB are held, %.1f before", float64(held)/(1<<20), float64(before)/(1<<20))
 	if held > mostHeld {
 		t.Errorf("%d MiB are held", held>>20)
 	}
 }
 
-// Replies that are announced, and of which little comes, make a client hold little, however many calls it has made.
+// Replies that are announced, and of which little comes, make a client hold little, however many calls it makes, at once or one by
+// one. When they have come, or their calls were given up, others may be announced.
 func TestAnnouncedReplies(t *testing.T) {
 	client, raw := rawServer(t, new(link.Options), &transporttest.PipeOptions{Untrusted: true})
 	before := heap()
-	for range link.DefaultMaxInFlight {
-		start(t.Context(), client, 0, nil)
-	}
-	for range link.DefaultMaxInFlight {
+	ctx, cancel := context.WithCancel(t.Context())
+	announce := func(total uint32, part string) uint64 {
 		h, _ := readFrame(t, raw)
-		raw.Write(frame(wire.Header{Kind: wire.KindReply, ID: h.ID, Flags: wire.FlagMore, Total: 100 << 20}, []byte("x")))
+		raw.Write(frame(wire.Header{Kind: wire.KindReply, ID: h.ID, Flags: wire.FlagMore, Total: total}, []byte(part)))
+		return h.ID
+	}
+	first := start(t.Context(), client, 0, nil)
+	id := announce(5, "he")
+	wait.Until(t, "room for the rest", func() bool { return client.Ahead() == 3 })
+	raw.Write(frame(wire.Header{Kind: wire.KindReply, ID: id, Flags: wire.FlagPiece, Total: 5}, []byte("llo")))
+	if got := wait.Receive(t, "the first reply", first); got.err != nil || string(got.body) != "hello" {
+		t.Fatalf("%q, %v", got.body, got.err)
+	}
+	if n := client.Ahead(); n != 0 {
+		t.Errorf("room for %d bytes that have come", n)
+	}
+	var ended []<-chan outcome
+	for n := range link.DefaultMaxInFlight {
+		ended = append(ended, start(ctx, client, 0, nil))
+		if n < link.DefaultMaxInFlight/2 {
+			announce(100<<20, "x")
+		}
+	}
+	for range link.DefaultMaxInFlight / 2 {
+		announce(100<<20, "x")
 	}
 	raw.Write(frame(wire.Header{Kind: wire.KindGoaway}, nil))
 	wait.Until(t, "all of that read", client.Draining)
 	checkHeld(t, before)
+	cancel()
+	for _, c := range ended {
+		if got := wait.Receive(t, "the end of a call", c); !errors.Is(got.err, context.Canceled) {
+			t.Fatal(got.err)
+		}
+	}
+	if n := client.Ahead(); n != 0 {
+		t.Errorf("room for %d bytes of calls that were given up", n)
+	}
 }
 
 // A server that fills all streams of a client that reads a little of each makes it hold no more than the allowance.

@@ -2,6 +2,7 @@ package link
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"hotline/internal/wire"
 )
@@ -15,7 +16,7 @@ type message struct {
 	fresh    bool        // of a reply: its caller wants memory of its own
 	place    bool        // whoever gets it takes it in the block that it came in
 	began    int64       // of a request in pieces: when the first came, on the link's clock
-	ahead    int64       // of a request in pieces: bytes of room that it was given before they came
+	ahead    int64       // bytes of room that it was given before they came, until it is settled
 }
 
 // release gives the memory back. Nobody may use body afterwards.
@@ -34,10 +35,11 @@ type inbound struct {
 	conn    Conn
 	lender  Lender // conn, or nil
 	buffers *Buffers
-	trust   int   // bytes of a message for which room is made because the peer has announced them; for the others as they come
-	growth  int   // how many times the room grows then: a peer has to send the rest of it to make us hold that
-	bounded bool  // what messages under way have been given ahead counts against mostAhead
-	ahead   int64 // what they have been, in bytes, where it counts
+	trust   int           // bytes of a message for which room is made because the peer has announced them; for the others as they come
+	growth  int           // how many times the room grows then: a peer has to send the rest of it to make us hold that
+	ahead   *atomic.Int64 // bytes that messages under way were given ahead, here or on links that share Buffers; nil for unbounded
+	most    int64         // of them
+	part    int64         // a message is given this part of what is left, at most
 
 	head    wire.Header // of the present frame
 	left    int         // payload bytes of the present frame that are still to be read
@@ -48,10 +50,10 @@ type inbound struct {
 
 // What a peer may make us hold by announcements alone. A server holds as many requests as its limit of calls in flight, so for
 // those of a stranger no room is made ahead: an honest client's first piece is a full frame, and larger than what could be
-// made for each of so many. A client has asked for every reply that it holds, and makes less room for each the more there are.
+// made for each of so many. A client has asked for every reply that it holds, and makes less room for each the less is left.
 const (
 	replyTrust   = 1 << 20  // of one reply of a stranger
-	repliesAhead = 8 << 20  // shared by as many as are in flight
+	repliesAhead = 8 << 20  // for all replies of one stranger
 	mostAhead    = 16 << 20 // for all requests of trusted clients, which may be in error all the same, on links that share Buffers
 	maxTrust     = 1<<31 - 1
 )
@@ -62,11 +64,20 @@ func newInbound(conn Conn, buffers *Buffers) inbound {
 	return inbound{conn: conn, lender: lender, buffers: buffers, growth: 2}
 }
 
-// trustPeer lets room be made ahead for a peer that is trusted, and as much for any other as strangers says.
-func (in *inbound) trustPeer(strangers int) {
-	in.trust = strangers
+// trustReplies lets a client make room ahead for replies: freely for a server that is trusted, sparingly for any other.
+func (in *inbound) trustReplies() {
 	if in.conn.Trusted() {
 		in.trust, in.growth = maxTrust, 8
+		return
+	}
+	in.trust, in.ahead, in.most, in.part = replyTrust, new(atomic.Int64), repliesAhead, repliesAhead/replyTrust
+}
+
+// trustRequests lets a server make room ahead for requests of a client that is trusted.
+func (in *inbound) trustRequests() {
+	if in.conn.Trusted() {
+		in.trust, in.growth = maxTrust, 8
+		in.ahead, in.most, in.part = &in.buffers.ahead, mostAhead, 1
 	}
 }
 
@@ -111,32 +122,27 @@ func (in *inbound) begin(m *message, fresh bool) {
 
 // aheadFor returns for how many of the bytes of m that are still to come room is made now.
 func (in *inbound) aheadFor(m *message, rest int) int {
-	n := min(rest, in.trust)
-	if !in.bounded || n <= 0 {
-		return n
+	n := int64(min(rest, in.trust))
+	if in.ahead == nil || n <= 0 {
+		return int(n)
 	}
-	if in.buffers.ahead.Add(int64(n)) > mostAhead {
-		in.buffers.ahead.Add(-int64(n))
+	if n = min(n, (in.most-in.ahead.Load())/in.part); n <= 0 {
 		return 0
 	}
-	m.ahead = int64(n)
-	in.ahead += m.ahead
-	return n
+	if in.ahead.Add(n) > in.most { // another link was quicker
+		in.ahead.Add(-n)
+		return 0
+	}
+	m.ahead = n
+	return int(n)
 }
 
-// settle is told that m is complete, or given up: others may be given ahead what it was.
+// settle is told that m is complete, or given up: others may be given ahead what it was. Anybody may call it who has m.
 func (in *inbound) settle(m *message) {
 	if m.ahead > 0 {
-		in.buffers.ahead.Add(-m.ahead)
-		in.ahead -= m.ahead
+		in.ahead.Add(-m.ahead)
 		m.ahead = 0
 	}
-}
-
-// end settles all messages, because no more is read.
-func (in *inbound) end() {
-	in.buffers.ahead.Add(-in.ahead)
-	in.ahead = 0
 }
 
 // proceed lets the present frame, a later one of its message, be read into m.

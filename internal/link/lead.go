@@ -155,7 +155,6 @@ func (l *Client) claim(own *call) (*message, error) {
 		if c = l.table.find(h.ID); c == nil {
 			return nil, nil // given up, its reply comes too late
 		}
-		l.in.trustPeer(min(replyTrust, repliesAhead/l.table.inFlight()))
 	}
 	m := c.reply
 	switch piece := h.Flags&wire.FlagPiece != 0; {
@@ -201,6 +200,9 @@ func (l *Client) arrived(own *call) arrival {
 		return l.arrivedStream(own)
 	}
 	complete := l.in.complete()
+	if m != nil && complete {
+		l.in.settle(m)
+	}
 	mine := own != nil && own.id == h.ID
 	if mine && m != nil && complete {
 		own.reply = m
@@ -211,6 +213,7 @@ func (l *Client) arrived(own *call) arrival {
 	got := nothing
 	if m != nil {
 		if c := l.table.find(h.ID); c == nil {
+			l.in.settle(m)
 			m.release(l.buffers)
 		} else if c.reply = m; complete {
 			l.answeredLocked(c)

@@ -103,8 +103,7 @@ func NewServer(conn Conn, h Handler, o *Options, onEnd func()) (*Server, error) 
 	s := &Server{conn: conn, handler: h, opt: opt, onEnd: onEnd, clock: newClock(),
 		drained: make(chan struct{}, 1), ended: make(chan struct{}), crew: newCrew()}
 	s.in = newInbound(conn, opt.Buffers)
-	s.in.trustPeer(0)
-	s.in.bounded = true
+	s.in.trustRequests()
 	s.allowance.left = streamAllowance
 	s.placer, _ = h.(Placer)
 	s.ctx, s.cancel = context.WithCancel(context.WithValue(opt.Context, serverKey{}, s))

@@ -46,7 +46,9 @@ func (s *Server) work(turn uint64) {
 	w := &worker{incoming: Incoming{buffers: s.opt.Buffers}}
 	for {
 		if err := s.receive(w); err != nil {
-			s.in.end()
+			for _, m := range s.partial { // no more of them comes
+				s.in.settle(m)
+			}
 			s.fail(err)
 			return
 		}
