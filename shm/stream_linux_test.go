@@ -471,6 +471,7 @@ func TestStreamKill(t *testing.T) {
 			result <- err
 		}()
 		wait.Until(t, "Write doesn't wait", func() bool { return s.Conn().Waiting() == 1 })
+		wait.Until(t, "the peer has written nothing", s.Conn().Pending)
 		kill(cmd)
 		wait.Return(t, "Write after the peer was killed", func() {
 			checkIs(t, "Write", <-result, syscall.EPIPE)
