@@ -2,7 +2,6 @@ package manager
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,13 +13,14 @@ import (
 	"strings"
 	"testing"
 
+	"hotline/internal/procstat"
 	"hotline/internal/wait"
 )
 
 // killedManager is a manager in a process of its own.
 type killedManager struct {
 	cmd    *exec.Cmd
-	groups []string // of its workers
+	groups []int // of its workers
 }
 
 // startManager starts a manager for the lab's file, and returns what it prints.
@@ -46,7 +46,7 @@ func (l *lab) runManager() *killedManager {
 	for in := bufio.NewScanner(out); in.Scan() && !strings.HasPrefix(in.Text(), "ready:"); {
 		var number, pid int
 		if n, _ := fmt.Sscanf(in.Text(), "  worker %d, pid %d:", &number, &pid); n == 2 {
-			k.groups = append(k.groups, strconv.Itoa(pid))
+			k.groups = append(k.groups, pid)
 		}
 	}
 	return k
@@ -59,19 +59,10 @@ func (k *killedManager) kill() {
 }
 
 // left returns the processes of its workers' groups that run.
-func (k *killedManager) left() (all []string) {
-	files, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is right
-	for _, file := range files {
-		stat, err := os.ReadFile(file)
-		if err != nil {
-			continue // it has ended
-		}
-		f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		if f[0] != "Z" && slices.Contains(k.groups, f[2]) {
-			all = append(all, string(stat))
-		}
-	}
-	return all
+func (k *killedManager) left() []procstat.Process {
+	return slices.DeleteFunc(procstat.All(), func(p procstat.Process) bool {
+		return p.Ended() || !slices.Contains(k.groups, p.Group)
+	})
 }
 
 // The workers of a manager that is killed end with their children, however much these dislike that, and the next manager, which

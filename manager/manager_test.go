@@ -21,6 +21,7 @@ import (
 
 	"hotline"
 	"hotline/internal/logs"
+	"hotline/internal/procstat"
 	"hotline/internal/wait"
 	"hotline/registry"
 )
@@ -250,12 +251,8 @@ func gone(pid int) bool {
 	if syscall.Kill(pid, 0) != nil {
 		return true
 	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
-	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	return strings.HasPrefix(rest, "Z")
+	p, err := procstat.Read(pid)
+	return err == nil && p.Ended()
 }
 
 func freePort(t *testing.T) string {
@@ -462,18 +459,11 @@ func TestChildrenOfWorkersEnd(t *testing.T) {
 
 // groupLives reports whether a process group has a process that has not ended.
 func groupLives(group int) bool {
-	all, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil || len(all) == 0 {
+	all := procstat.All()
+	if len(all) == 0 {
 		return syscall.Kill(-group, 0) == nil
 	}
-	for _, file := range all {
-		stat, _ := os.ReadFile(file)
-		_, rest, _ := strings.Cut(string(stat), ") ")
-		if f := strings.Fields(rest); len(f) > 2 && f[2] == strconv.Itoa(group) && f[0] != "Z" {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(all, func(p procstat.Process) bool { return p.Group == group && !p.Ended() })
 }
 
 func TestLogsAreWhole(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"testing"
 
+	"hotline/internal/procstat"
 	"hotline/internal/wait"
 	"hotline/manager"
 	"hotline/monitor"
@@ -158,9 +159,8 @@ func TestServeAfterKill(t *testing.T) {
 
 // isZombie reports whether a process has ended, and nobody has waited for it.
 func isZombie(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	return err == nil && strings.HasPrefix(rest, "Z")
+	p, err := procstat.Read(pid)
+	return err == nil && p.Ended()
 }
 
 // write writes the file, with these keys, and returns its name.

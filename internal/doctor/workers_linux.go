@@ -3,9 +3,9 @@ package doctor
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 
+	"hotline/internal/procstat"
 	"hotline/internal/worker"
 	"hotline/registry"
 )
@@ -21,7 +21,7 @@ func (f *Facts) workers(dir string, manager int, all []registry.Instance) {
 		}
 		seen[i.PID] = true
 		who := fmt.Sprintf("pid %d, which serves %s on port %s", i.PID, i.Key(), i.Port)
-		if parent, ok := parentOf(i.PID); ok && parent != manager {
+		if p, err := procstat.Read(i.PID); err == nil && p.Parent != manager {
 			f.Orphans = append(f.Orphans, who)
 		}
 		if net, err2 := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", i.PID)); err == nil && err2 == nil && net != own {
@@ -44,19 +44,4 @@ func isWorkerOf(dir string, pid int) bool {
 		here = here || ok && (home == dir || strings.HasPrefix(home, dir+"/")) // below it are those of other users
 	}
 	return started && here
-}
-
-// parentOf returns the pid of a process's parent (proc_pid_stat(5)).
-func parentOf(pid int) (parent int, ok bool) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, false
-	}
-	name := strings.LastIndexByte(string(text), ')') // which may have anything in it
-	fields := strings.Fields(string(text[name+1:]))  // state, parent, ...
-	if len(fields) < 2 {
-		return 0, false
-	}
-	parent, err = strconv.Atoi(fields[1])
-	return parent, err == nil
 }

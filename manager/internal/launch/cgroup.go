@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"hotline/internal/procstat"
 )
 
 // Cgroup is a cgroup, of version 2, that holds one worker and what it starts. It is made before the worker and removed
@@ -163,7 +164,7 @@ func leaveCgroup(base string) error {
 		return err
 	}
 	for _, pid := range pids {
-		if pid != strconv.Itoa(os.Getpid()) && parentOf(pid) != os.Getpid() {
+		if !isOurs(pid) {
 			return fmt.Errorf("process %s, which the manager did not start, is in its cgroup, too", pid)
 		}
 	}
@@ -176,18 +177,14 @@ func leaveCgroup(base string) error {
 	return nil
 }
 
-// parentOf returns the pid of a process's parent, or 0.
-func parentOf(pid string) int {
-	stat, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
-	if err != nil {
-		return 0
+// isOurs reports whether a process is this one, or one that it started.
+func isOurs(pid string) bool {
+	n, err := strconv.Atoi(pid)
+	if err != nil || n == os.Getpid() {
+		return err == nil
 	}
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 2 {
-		return 0
-	}
-	parent, _ := strconv.Atoi(fields[1])
-	return parent
+	p, err := procstat.Read(n)
+	return err == nil && p.Parent == os.Getpid()
 }
 
 // sweepCgroups removes the cgroups of managers that were killed. The kernel removes no cgroup that has a process.
