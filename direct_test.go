@@ -128,7 +128,7 @@ func connectNodes(t testing.TB, srv *hotline.Server, d hotline.Dialer) (*nodeSer
 
 // Values are shared and not encoded: a pointer comes back as it is, with what no codec sends.
 func TestDirectValuesAreShared(t *testing.T) {
-	var log syncBuilder
+	var log wait.Output
 	logger := zerolog.New(&log)
 	_, c := connectNodes(t, new(hotline.Server), hotline.Dialer{Logger: &logger})
 	n := &node{"name", 7}
@@ -233,7 +233,7 @@ func TestDirectCallPastItsContext(t *testing.T) {
 
 // A method that ends its goroutine ends that of its caller, and nothing else.
 func TestDirectGoexit(t *testing.T) {
-	var log syncBuilder
+	var log wait.Output
 	logger := zerolog.New(&log)
 	srv := &hotline.Server{Logger: &logger}
 	_, c := connectNodes(t, srv, hotline.Dialer{})
@@ -380,7 +380,7 @@ type otherNode struct{ Name string }
 func TestDirectNeedsTheSameTypes(t *testing.T) {
 	srv := new(hotline.Server)
 	serve(t, srv, newNodes())
-	var log syncBuilder
+	var log wait.Output
 	logger := zerolog.New(&log)
 	d := &hotline.Dialer{Server: srv, Direct: true, Logger: &logger}
 	var c otherClient
@@ -470,22 +470,4 @@ func TestInprocRefuses(t *testing.T) {
 			t.Errorf("Dial: got %v, want %q", err, test.want)
 		}
 	}
-}
-
-// syncBuilder is a strings.Builder that many may write to.
-type syncBuilder struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (s *syncBuilder) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuilder) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }

@@ -241,13 +241,7 @@ func TestStreamsOverEveryTransport(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			checkServerStreams(t, &c)
-			checkClientStreams(t, &c)
-			checkTwoWayStreams(t, &c)
-			checkReaders(t, &c)
-			checkCopies(t, &c)
-			checkStreamErrors(t, &c)
-			checkBreak(t, &c, service)
+			checkStreams(t, &c, service)
 		})
 	}
 	if n := service.closed.Load(); n == 0 {
@@ -264,13 +258,18 @@ func TestStreamsThroughInterceptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	checkServerStreams(t, &c)
-	checkClientStreams(t, &c)
-	checkTwoWayStreams(t, &c)
-	checkReaders(t, &c)
-	checkCopies(t, &c)
-	checkStreamErrors(t, &c)
-	checkBreak(t, &c, service)
+	checkStreams(t, &c, service)
+}
+
+func checkStreams(t *testing.T, c *streamClient, service *streamServer) {
+	t.Helper()
+	checkServerStreams(t, c)
+	checkClientStreams(t, c)
+	checkTwoWayStreams(t, c)
+	checkReaders(t, c)
+	checkCopies(t, c)
+	checkStreamErrors(t, c)
+	checkBreak(t, c, service)
 }
 
 func checkServerStreams(t *testing.T, c *streamClient) {

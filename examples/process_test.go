@@ -8,10 +8,10 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"hotline/internal/wait"
 	"hotline/registry"
 )
 
@@ -56,7 +56,7 @@ func (p *place) run(t testing.TB, stdin, name string, args ...string) (stdout, s
 // service is a process that runs until the test ends.
 type service struct {
 	cmd    *exec.Cmd
-	output syncBuffer
+	output wait.Output
 	ended  chan struct{} // closed when it has ended
 	err    error         // as it ended
 }
@@ -152,24 +152,6 @@ func (p *place) address(t testing.TB, scheme string) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-// syncBuffer is a buffer that a process may write to while a test reads it.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // exitCode returns the code of a process that ended, or -1 where it did not run.

@@ -60,7 +60,7 @@ func BenchmarkIdle(b *testing.B) {
 	}
 	r := l.run(l.config("%s", text.String()), Options{})
 	r.until("ready", isReady)
-	r.out.has(b, "; stop with Ctrl-C")
+	r.out.Has(b, "; stop with Ctrl-C")
 	var workers []int
 	for _, s := range r.Status() {
 		workers = append(workers, s.Workers[0].PID)

@@ -157,7 +157,7 @@ func TestBuiltServices(t *testing.T) {
 	before := l.tree()
 	r := l.run(config, Options{})
 	r.until("all ready", isReady)
-	r.out.has(t, "building Server from ./echo ...", "hidden: note: func NewSecret is not used",
+	r.out.Has(t, "building Server from ./echo ...", "hidden: note: func NewSecret is not used",
 		"Server: echo_serv 1.2.0 is ready on port "+port+", 2 workers", "hidden: secret is ready on port word, 1 worker")
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -283,14 +283,14 @@ type hidden struct { hotline.ServerMethodsBase }
 		t.Errorf("got\n%s", got)
 	}
 	r := l.run(l.config("[Made]\nimport_from = ./constructor\ntype = Server\n"), Options{})
-	r.out.has(t, "Made: worker 1 ended before it was ready (exit status 1):\n    NewServer: no; starting it again")
+	r.out.Has(t, "Made: worker 1 ended before it was ready (exit status 1):\n    NewServer: no; starting it again")
 }
 
 func TestStopWhileBuilding(t *testing.T) {
 	l := newLab(t)
 	l.module(map[string]string{"echo/echo.go": fmt.Sprintf(echoSource, "5555"), "api/api.go": apiSource})
 	r := l.run(l.config("[Server]\nimport_from = ./echo\n"), Options{})
-	r.out.has(t, "building Server")
+	r.out.Has(t, "building Server")
 	if err := r.stop(); err != nil {
 		t.Errorf("Run: got %v, want nil", err)
 	}

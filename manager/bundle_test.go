@@ -19,12 +19,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hotline"
+	"hotline/internal/wait"
 	"hotline/manager/internal/gobuild"
 	"hotline/registry"
 )
 
 // build builds a file into a directory of the lab, and returns that.
-func (l *lab) build(c *Config, dir string, out *output) string {
+func (l *lab) build(c *Config, dir string, out *wait.Output) string {
 	l.t.Helper()
 	dir = filepath.Join(l.path, dir)
 	if err := Build(context.Background(), c, dir, &BuildOptions{Stdout: out}); err != nil {
@@ -82,10 +83,10 @@ binary = %s
 `, other, program)
 	before := l.tree()
 	config := l.config("%s", text)
-	out := new(output)
+	out := new(wait.Output)
 	one := l.build(config, "one", out)
 	two := l.build(config, "two", out)
-	out.has(t, "building Server from ./echo ...", "hidden: note: func NewSecret is not used", "linking hotline-services", "made "+one)
+	out.Has(t, "building Server from ./echo ...", "hidden: note: func NewSecret is not used", "linking hotline-services", "made "+one)
 	sameFiles(t, one, two)
 	isStatic(t, filepath.Join(one, gobuild.BundleName()))
 	ini, err := os.ReadFile(filepath.Join(one, "service.ini"))
@@ -175,17 +176,17 @@ func (l *lab) serveBoth(dir, port string) {
 		t.Error(err)
 	}
 	cmd := exec.Command(filepath.Join(dir, gobuild.BundleName()), "serve")
-	out := new(output)
+	out := new(wait.Output)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	out.has(t, "ready: 4 services")
+	out.Has(t, "ready: 4 services")
 	second := l.services(port)
 	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Error(err)
 	}
-	out.has(t, filepath.Join(dir, "service.ini")+" says what runs already")
+	out.Has(t, filepath.Join(dir, "service.ini")+" says what runs already")
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}
@@ -288,7 +289,7 @@ func TestCrossBuild(t *testing.T) {
 	})
 	t.Setenv("GOOS", "linux")
 	t.Setenv("GOARCH", "arm64")
-	dir := l.build(l.config("[Good]\nimport_from = ./good\n"), "arm", new(output))
+	dir := l.build(l.config("[Good]\nimport_from = ./good\n"), "arm", new(wait.Output))
 	f, err := elf.Open(filepath.Join(dir, gobuild.BundleName()))
 	if err != nil {
 		t.Fatal(err)

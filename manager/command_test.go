@@ -156,13 +156,13 @@ func TestCrashLoop(t *testing.T) {
 	if s[1].State != Starting || s[1].Workers[0].PID != 0 {
 		t.Errorf("the section that waits for it: got %+v", s[1])
 	}
-	r.out.has(t, "one: worker 1 has ended 5 times in a row without being ready for 50ms: it has failed, and is tried every 300ms")
+	r.out.Has(t, "one: worker 1 has ended 5 times in a row without being ready for 50ms: it has failed, and is tried every 300ms")
 	if err := r.Start(t.Context(), "one", nil); err == nil || !strings.Contains(err.Error(), "again and again") {
 		t.Errorf("Start: got %v", err)
 	}
 	l.link("one", "serve", "a", "1")
 	wait.Until(t, "the recovery", func() bool { s := r.Status(); return s[0].State == Ready && s[1].State == Ready })
-	r.out.has(t, "one: worker 1 is stable again")
+	r.out.Has(t, "one: worker 1 is stable again")
 }
 
 // Workers are replaced when their time has come, one at a time, and nobody notices. TestReplacedByCalls is about their calls.
@@ -203,7 +203,7 @@ func TestRecycling(t *testing.T) {
 			if n := r.Status()[0].Restarts; n != 0 {
 				t.Errorf("%d workers ended by themselves", n)
 			}
-			r.out.has(t, " is replaced by worker 3: ", c.due) // whichever was ready first
+			r.out.Has(t, " is replaced by worker 3: ", c.due) // whichever was ready first
 		})
 	}
 }
@@ -250,7 +250,7 @@ func TestAfter(t *testing.T) {
 	if !at(2).Before(at(1)) || !at(1).Before(at(0)) {
 		t.Errorf("started at %v, %v, %v, want the last first", at(0), at(1), at(2))
 	}
-	r.out.has(t, "ready: 3 services")
+	r.out.Has(t, "ready: 3 services")
 }
 
 // A runtime directory has one manager.

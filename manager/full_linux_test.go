@@ -46,7 +46,7 @@ func TestFullDisk(t *testing.T) {
 				t.Errorf("round %d: %d lines are lost after %d, and %d in the totals", round, lost, before, total.LinesLost)
 			}
 		}
-		r.out.has(t, "one: the log has a problem: write "+filepath.Join(dir, "one.log")+": no space left on device")
+		r.out.Has(t, "one: the log has a problem: write "+filepath.Join(dir, "one.log")+": no space left on device")
 		if err := r.Restart(ctx, "one", nil); err != nil {
 			t.Error(err)
 		}

@@ -28,7 +28,7 @@ func terminal(t *testing.T) (ours, theirs *os.File) {
 func TestHangup(t *testing.T) {
 	ours, theirs := terminal(t)
 	l := newLab(t)
-	var said output
+	var said wait.Output
 	logger := zerolog.New(&said)
 	m, err := New(l.config("[One]\nbinary = %s\n", l.program("plain", "one", "7001")), &Options{Stdout: theirs, Logger: &logger})
 	if err != nil {

@@ -99,14 +99,14 @@ func (l *lab) config(format string, args ...any) *Config {
 type running struct {
 	*Manager
 	t    testing.TB
-	out  *output
+	out  *wait.Output
 	stop func() error
 }
 
 // manager makes a manager whose output can be looked at.
 func (l *lab) manager(c *Config, o Options) *Manager {
 	l.t.Helper()
-	o.Stdout = new(output)
+	o.Stdout = new(wait.Output)
 	m, err := New(c, &o)
 	if err != nil {
 		l.t.Fatal(err)
@@ -123,7 +123,7 @@ func (l *lab) run(c *Config, o Options) *running {
 // runs starts a manager that manager has made.
 func (l *lab) runs(m *Manager) *running {
 	l.t.Helper()
-	r := &running{Manager: m, t: l.t, out: m.options.Stdout.(*output)}
+	r := &running{Manager: m, t: l.t, out: m.options.Stdout.(*wait.Output)}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
@@ -221,31 +221,6 @@ func (r *running) until(what string, ok func(*WorkerStatus) bool) {
 
 func isReady(w *WorkerStatus) bool { return w.State == Ready }
 
-// output collects what a manager prints.
-type output struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-func (o *output) has(t testing.TB, parts ...string) {
-	t.Helper()
-	for _, p := range parts {
-		wait.Until(t, "output with "+p, func() bool { return strings.Contains(o.String(), p) })
-	}
-}
-
 // gone reports whether a process has ended. Orphans are reaped by whoever adopts them, so a zombie has ended, too.
 func gone(pid int) bool {
 	if syscall.Kill(pid, 0) != nil {
@@ -290,7 +265,7 @@ func TestWorkers(t *testing.T) {
 		Example:     func(m *hotline.MethodInfo) (string, bool) { return " 1 '{}'", m.Name == "PID" },
 	})
 	r.until("all ready", isReady)
-	r.out.has(t, "one: echo_serv 1.2.3 is ready on port "+port+", 3 workers", "json  PID() (int, error)", "worker's pid.",
+	r.out.Has(t, "one: echo_serv 1.2.3 is ready on port "+port+", 3 workers", "json  PID() (int, error)", "worker's pid.",
 		"  go run ./cmd/hotline call echo_serv PID 1 '{}'\n", "  go run ./cmd/hotline describe echo_serv\n",
 		"two: other 1.2.3 is ready on port word, 1 worker\n", "ready: 2 services; stop with Ctrl-C",
 		"output: "+filepath.Join(l.path, "logs", "one.log"))
@@ -298,7 +273,7 @@ func TestWorkers(t *testing.T) {
 	for _, s := range r.Status() {
 		for _, w := range s.Workers {
 			pids[w.PID] = true
-			r.out.has(t, fmt.Sprintf("worker %d, pid %d: fake://%d", w.Number, w.PID, w.PID))
+			r.out.Has(t, fmt.Sprintf("worker %d, pid %d: fake://%d", w.Number, w.PID, w.PID))
 			group, err := syscall.Getpgid(w.PID)
 			if err != nil || group != w.PID {
 				t.Errorf("worker %d of %s: got process group %d, %v, want its own", w.Number, s.Section, group, err)
@@ -354,7 +329,7 @@ func TestKilledWorkerIsReplaced(t *testing.T) {
 	if w.PID == pid || w.Restarts != 1 || w.LastEnd != "signal: killed" {
 		t.Errorf("got %+v", w)
 	}
-	r.out.has(t, "one: worker 1 ended (signal: killed) when it had been ready for", "one: worker 1 is ready again")
+	r.out.Has(t, "one: worker 1 ended (signal: killed) when it had been ready for", "one: worker 1 is ready again")
 }
 
 func TestWorkerThatIsNeverReady(t *testing.T) {
@@ -362,7 +337,7 @@ func TestWorkerThatIsNeverReady(t *testing.T) {
 	r := l.run(l.config("[bad]\nbinary = %s\n[mad]\nbinary = %s\n[late]\nbinary = %s\nstart_timeout = 300ms\n", l.program("crash", "a", "1"),
 		l.program("garbage", "b", "2"), l.program("slow", "c", "3")),
 		Options{RestartMin: time.Millisecond, RestartMax: 5 * time.Millisecond})
-	r.out.has(t, "bad: worker 1 ended before it was ready (exit status 3):\n    first word\n    last\uFFFD[31m word; starting it again in",
+	r.out.Has(t, "bad: worker 1 ended before it was ready (exit status 3):\n    first word\n    last\uFFFD[31m word; starting it again in",
 		"mad: worker 1 was killed: control channel: the line \"hello\" is no message of a worker",
 		"late: worker 1 was killed: it was not ready within 300ms")
 	wait.Until(t, "several restarts", func() bool { return r.Status()[0].Workers[0].Restarts > 3 })
@@ -377,7 +352,7 @@ func TestOrderOfStartAndStop(t *testing.T) {
 	config := l.config("[defaults]\nlog_dir = logs\n[first]\nbinary = %s\nwait_until_completed = true\n[second]\nbinary = %s\n",
 		l.program("serve", "a", "1"), l.program("serve", "b", "2"))
 	r := l.run(config, Options{})
-	r.out.has(t, "first: a 1.2.3 is ready", "second: b 1.2.3 is ready")
+	r.out.Has(t, "first: a 1.2.3 is ready", "second: b 1.2.3 is ready")
 	if out := r.out.String(); strings.Index(out, "first: a 1.2.3 is ready") > strings.Index(out, "second: b 1.2.3 is ready") {
 		t.Errorf("second was ready before first:\n%s", out)
 	}
@@ -417,7 +392,7 @@ func TestStubbornWorkerIsKilled(t *testing.T) {
 	if !gone(pid) {
 		t.Errorf("worker %d has not ended", pid)
 	}
-	r.out.has(t, "one: worker 1 did not stop within 200ms and was killed")
+	r.out.Has(t, "one: worker 1 did not stop within 200ms and was killed")
 	var said []string
 	for _, line := range l.records("run/logs/manager.log") {
 		if line.Section == "one" && line.Worker == 1 {
@@ -472,7 +447,7 @@ func TestLogsAreWhole(t *testing.T) {
 	r.until("ready", isReady)
 	r.stop()
 	path := filepath.Join(l.path, "run", "logs", "one.log")
-	r.out.has(t, "output: "+path)
+	r.out.Has(t, "output: "+path)
 	next, long, ends := map[int]int{}, map[int]int{}, 0
 	for _, line := range l.records("run/logs/one.log") {
 		switch text := line.Message; {
@@ -503,7 +478,7 @@ func TestLogsAreWhole(t *testing.T) {
 // What the manager says of its workers is in manager.log, and goes to the logger that it was given, too.
 func TestManagerLog(t *testing.T) {
 	l := newLab(t)
-	var also output
+	var also wait.Output
 	logger := zerolog.New(&also)
 	r := l.run(l.config("[defaults]\nlog_dir = logs\n[one]\nbinary = %s\n[two]\nbinary = %s\nlog_dir = two\n",
 		l.program("crash", "a", "1"), l.program("serve", "b", "2")), Options{RestartMin: time.Millisecond, Logger: &logger})
@@ -526,7 +501,7 @@ func TestManagerLog(t *testing.T) {
 			t.Errorf("manager.log does not say %+v, but has\n%+v", want, all)
 		}
 	}
-	also.has(t, `{"level":"warn","again_in":"`, `"section":"two","worker":1,"message":"worker 1 has ended (exit status 0)"}`)
+	also.Has(t, `{"level":"warn","again_in":"`, `"section":"two","worker":1,"message":"worker 1 has ended (exit status 0)"}`)
 	if l.find("logs/one.log", 1, "first word").Stream != "stderr" {
 		t.Error("the log of the first section has not what it wrote to stderr")
 	}

@@ -114,7 +114,7 @@ func TestReadyIsWhatAnswers(t *testing.T) {
 			}
 			r.must(os.WriteFile(filepath.Join(l.path, goFile), nil, 0o600))
 			r.until("ready", isReady)
-			r.out.has(t, "is ready on port "+c.port)
+			r.out.Has(t, "is ready on port "+c.port)
 			if !registeredReady(t, c.name) {
 				t.Error("it is ready, and not registered as that")
 			}

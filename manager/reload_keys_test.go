@@ -327,5 +327,5 @@ func TestWebMonitorIsSpokenOf(t *testing.T) {
 		t.Errorf("it is spoken of %d times in\n%s", n, r.out)
 	}
 	again := l.run(l.config("[web monitor]\n%s", one), Options{})
-	again.out.has(t, word)
+	again.out.Has(t, word)
 }

@@ -270,7 +270,7 @@ func TestStartOfARemovedSection(t *testing.T) {
 	if _, err := r.reopen(t.Context(), p, nil); err == nil || err.Error() != gone { // it came before the reload
 		t.Errorf("reopen: got %v, want %s", err, gone)
 	}
-	r.out.has(t, "ready: 1 service;") // the other one is not waited for any more
+	r.out.Has(t, "ready: 1 service;") // the other one is not waited for any more
 	stopped := false
 	err = p.await(t.Context(), nil, func() { p.say("stopping") }, func() (bool, error) { stopped = p.isEmpty(); return stopped, nil })
 	if err != nil || !stopped {

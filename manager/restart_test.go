@@ -214,7 +214,7 @@ func TestRestartThatFailsLater(t *testing.T) {
 	if after.State != Ready || after.Generation != 1 || after.Rolling || after.Restarts != 0 || after.Workers[1].PID != before.Workers[1].PID {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
-	r.out.has(t, "one: worker 3 is replaced by worker 1")
+	r.out.Has(t, "one: worker 3 is replaced by worker 1")
 	if err := r.Restart(t.Context(), "one", nil); err != nil {
 		t.Errorf("the next one: %v", err)
 	}

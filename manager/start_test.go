@@ -68,7 +68,7 @@ func TestReadyButForOne(t *testing.T) {
 				t.Error("it was announced while a section was on its way")
 			}
 			c.do(r)
-			r.out.has(t, c.want)
+			r.out.Has(t, c.want)
 			if !c.state(r) {
 				t.Errorf("got %+v", r.Status())
 			}
@@ -97,7 +97,7 @@ func TestReadyWithAnAddedSection(t *testing.T) {
 	l.write("[one]\nbinary = %s\n[two]\nbinary = %s\n", one, two)
 	_, err := r.Reload(t.Context(), false, nil)
 	r.must(errors.Join(err, r.Stop(t.Context(), "one", nil)))
-	r.out.has(t, "ready: 1 service, but for one, which is stopped; stop")
+	r.out.Has(t, "ready: 1 service, but for one, which is stopped; stop")
 }
 
 // A section that waits for one that is never ready begins when a reload says that it need not.

@@ -75,14 +75,14 @@ func shortDir(t testing.TB) string {
 type api struct {
 	*Server
 	dir  string
-	log  *notes
+	log  *wait.Output
 	stop func()
 }
 
 // serve serves a manager until the test's end, if it is not stopped before. The server can be adjusted before it begins.
 func serve(t testing.TB, m Manager, adjust func(*Server)) *api {
 	t.Helper()
-	a := &api{dir: shortDir(t), log: &notes{}}
+	a := &api{dir: shortDir(t), log: new(wait.Output)}
 	logger := zerolog.New(a.log)
 	var err error
 	a.Server, err = Listen(a.dir, m, &Options{Logger: &logger, File: "/etc/service.ini", Version: "1.2.3"})
@@ -147,24 +147,6 @@ func (a *api) ask(t testing.TB, method, path, body string) (int, string) {
 		t.Fatal(err)
 	}
 	return answer.StatusCode, string(text)
-}
-
-// notes collects a log.
-type notes struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (n *notes) Write(b []byte) (int, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.text.Write(b)
-}
-
-func (n *notes) String() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.text.String()
 }
 
 // answers makes sure that the API answers.

@@ -1,7 +1,6 @@
 package registry_test
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -23,23 +22,9 @@ const other = 65534
 func startAs(t *testing.T, args ...string) *process {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe") // which that user may not find by its path
-	cmd.Env = append(os.Environ(), "REGISTRY_TEST_HELPER="+strings.Join(args, " "))
-	cmd.Dir, cmd.Stderr = "/", os.Stderr
+	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: other, Gid: other}}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	p := &process{cmd: cmd, out: bufio.NewReader(out), close: in.Close}
-	t.Cleanup(func() { p.kill() })
-	return p
+	return startCommand(t, cmd, args)
 }
 
 func root(t *testing.T) {

@@ -64,6 +64,12 @@ type process struct {
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
+	return startCommand(t, cmd, args)
+}
+
+// startCommand starts this test's own program, however it is found, as a helper.
+func startCommand(t *testing.T, cmd *exec.Cmd, args []string) *process {
+	t.Helper()
 	cmd.Env = append(os.Environ(), "REGISTRY_TEST_HELPER="+strings.Join(args, " "))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()

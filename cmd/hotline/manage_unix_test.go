@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,24 +24,6 @@ import (
 	"hotline/monitor"
 )
 
-// notes collects what a program writes while it runs.
-type notes struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (n *notes) Write(b []byte) (int, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.text.Write(b)
-}
-
-func (n *notes) String() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.text.String()
-}
-
 // managedLab is a manager that runs the lab: the real command, the real workers.
 type managedLab struct {
 	t              *testing.T
@@ -51,7 +32,7 @@ type managedLab struct {
 	program        string // of the workers: built once, and not again for every restart and reload
 	manager        *os.Process
 	ended          <-chan error // takes how it ended
-	stdout, stderr *notes       // of it
+	stdout, stderr *wait.Output // of it
 }
 
 // TestManageLab does everything to a real manager that changes what its workers do, and looks at what comes of it. The parts build
@@ -90,7 +71,7 @@ func newManagedLab(t *testing.T) *managedLab {
 // serve starts the manager, with these keys, and returns when its services are ready.
 func (l *managedLab) serve(keys string) {
 	l.t.Helper()
-	l.stdout, l.stderr = new(notes), new(notes)
+	l.stdout, l.stderr = new(wait.Output), new(wait.Output)
 	cmd := exec.Command(binary, "serve", l.write(keys))
 	cmd.Env = append(os.Environ(), "HOTLINE_DIR="+l.dir, "TMPDIR="+l.scratch)
 	cmd.Stdout, cmd.Stderr = l.stdout, l.stderr

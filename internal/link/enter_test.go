@@ -126,20 +126,27 @@ func TestEnterAndTheAlarm(t *testing.T) {
 	}
 }
 
-// Shutdown waits for entered calls, refuses others, and does not say of one that has ended that it was not executed.
-func TestEnterAndShutdown(t *testing.T) {
+// enterHeld enters a call that ends when out is opened.
+func enterHeld(t *testing.T) (p *pair, out *gate, ended <-chan error) {
+	t.Helper()
 	in, out := newGate(), newGate()
-	p := newPair(t, func(context.Context, *link.Incoming) error {
+	p = newPair(t, func(context.Context, *link.Incoming) error {
 		in.open()
 		out.pass()
 		return nil
 	})
-	ended := make(chan error)
+	end := make(chan error)
 	go func() {
 		_, err := p.client.Enter(context.Background(), p.server, &link.Request{Values: new(number)})
-		ended <- err
+		end <- err
 	}()
 	in.pass()
+	return p, out, end
+}
+
+// Shutdown waits for entered calls, refuses others, and does not say of one that has ended that it was not executed.
+func TestEnterAndShutdown(t *testing.T) {
+	p, out, ended := enterHeld(t)
 	down := make(chan error)
 	go func() { down <- p.server.Shutdown(context.Background()) }()
 	wait.Until(t, "calls to be refused", func() bool { return p.client.Draining() })
@@ -165,18 +172,7 @@ func TestEnterAndShutdown(t *testing.T) {
 
 // Wait waits for a handler that does not heed the link's end, and its caller is told that it may have been executed.
 func TestEnterAndClose(t *testing.T) {
-	in, out := newGate(), newGate()
-	p := newPair(t, func(context.Context, *link.Incoming) error {
-		in.open()
-		out.pass()
-		return nil
-	})
-	ended := make(chan error)
-	go func() {
-		_, err := p.client.Enter(context.Background(), p.server, &link.Request{Values: new(number)})
-		ended <- err
-	}()
-	in.pass()
+	p, out, ended := enterHeld(t)
 	p.server.Close()
 	waited := make(chan struct{})
 	go func() { defer close(waited); p.server.Wait() }()

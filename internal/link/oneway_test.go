@@ -3,7 +3,6 @@ package link_test
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,24 +13,6 @@ import (
 	"hotline/internal/link"
 	"hotline/internal/wait"
 )
-
-// lockedLog is a log that a test reads while it is written to.
-type lockedLog struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lockedLog) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 // TestSend: each is executed once, though nobody but the link itself reads the answers, many more than may be in flight.
 func TestSend(t *testing.T) {
@@ -118,7 +99,7 @@ func TestSendWaitsForASlot(t *testing.T) {
 
 // TestSendFails: what the handler returned is in the log, and harms nobody.
 func TestSendFails(t *testing.T) {
-	log := new(lockedLog)
+	log := new(wait.Output)
 	logger := zerolog.New(log)
 	p := newPair(t, func(_ context.Context, c *link.Incoming) error {
 		if c.Method == 7 {
@@ -129,7 +110,7 @@ func TestSendFails(t *testing.T) {
 	if err := p.client.Send(t.Context(), &link.Request{Method: 7}); err != nil {
 		t.Fatal(err)
 	}
-	wait.Until(t, "the line in the log", func() bool { return strings.Contains(log.String(), "as asked") })
+	log.Has(t, "as asked")
 	if got, err := call(t.Context(), p.client, 0, []byte("after it")); err != nil || string(got) != "after it" {
 		t.Errorf("a call after it: got %q, %v", got, err)
 	}
