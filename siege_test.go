@@ -24,6 +24,7 @@ import (
 
 	"hotline"
 	"hotline/internal/link"
+	"hotline/internal/race"
 	"hotline/internal/wait"
 	"hotline/internal/wire"
 	"hotline/nettcp"
@@ -196,7 +197,7 @@ func (s *siege) checkMemory(t *testing.T) {
 	}
 	t.Logf("%.1f MiB were in use at most", float64(peak)/(1<<20))
 	allowed := uint64(siegeMemory)
-	if raceEnabled {
+	if race.Enabled {
 		allowed += allowed / 4
 	}
 	if peak > allowed {

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"hotline"
+	"hotline/internal/race"
 )
 
 // bulkEnv makes this test binary a process that streams to itself and back, in the runtime directory that the variable names, and
@@ -106,7 +107,7 @@ func streamInBulk(dir string) error {
 // TestStreamsLargerThanMemory moves streams of 256 MiB, each way and over each transport, in a process whose two ends may use
 // 32 MiB together.
 func TestStreamsLargerThanMemory(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector looks at each of the bytes")
 	}
 	exe, err := os.Executable()

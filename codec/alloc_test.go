@@ -5,11 +5,12 @@ import (
 	"time"
 
 	"hotline/codec"
+	"hotline/internal/race"
 )
 
 // Encoding plain kinds into a slice with room allocates nothing, and decoding them no more than strings and bytes need.
 func TestPlainKindsDoNotAllocate(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector makes sync.Pool drop items")
 	}
 	var (
@@ -44,7 +45,7 @@ func TestPlainKindsDoNotAllocate(t *testing.T) {
 
 // A struct costs what the library needs and no more.
 func TestStructsDoNotAllocate(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector makes sync.Pool drop items")
 	}
 	type point struct {

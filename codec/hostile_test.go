@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hotline/codec"
+	"hotline/internal/race"
 )
 
 // allocated returns the bytes that f allocates.
@@ -191,7 +192,7 @@ type int8Like int8
 // What is decoded stays within the budget that the package comment gives, be the message ever so dense.
 func TestMemoryBound(t *testing.T) {
 	n := 50_000
-	if raceEnabled {
+	if race.Enabled {
 		n = 500 // it is slow
 	}
 	count := string(binary.BigEndian.AppendUint32(nil, uint32(n)))

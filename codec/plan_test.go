@@ -14,6 +14,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 
 	"hotline/codec"
+	"hotline/internal/race"
 )
 
 // Named types of the plain kinds.
@@ -251,7 +252,7 @@ func TestPlanKeepsNothing(t *testing.T) {
 
 // A plan costs no memory but what the decoded strings and bytes need.
 func TestPlansDoNotAllocate(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector makes sync.Pool drop items")
 	}
 	values := ptrs(300_000, int8(-8), uint64(1)<<63, float32(1.5), 2.25, true, id(7), time.Unix(1e9, 5))

@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"hotline/internal/link"
+	"hotline/internal/race"
 	"hotline/nettcp"
 )
 
 // TestNoAllocations counts both sides of a ping-pong: all of it happens in this process.
 func TestNoAllocations(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
 	for _, size := range []int{16, 1000, 20_000} {

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"hotline/internal/link"
+	"hotline/internal/race"
 )
 
 // A raw call of 16 bytes allocates its reply, if that is to be the caller's own, and nothing else on either side: both
 // are in this process, and so is the transport, which allocates nothing.
 func TestAllocationsOfACall(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
 	p := newPair(t, func(_ context.Context, c *link.Incoming) error {

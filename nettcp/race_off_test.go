@@ -1,5 +1,0 @@
-//go:build !race
-
-package nettcp_test
-
-const raceEnabled = false

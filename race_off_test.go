@@ -1,5 +1,0 @@
-//go:build !race
-
-package hotline_test
-
-const raceEnabled = false
