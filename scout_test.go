@@ -2,11 +2,13 @@ package hotline_test
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -104,6 +106,43 @@ func TestRemoteInstanceComesLater(t *testing.T) {
 	startBy(t, &hotline.Server{TCPBind: strings.TrimPrefix(second, "tcp://")}, tempDir(t), 1, &remoteCrew{crewServer: crew[1]})
 	wait.Until(t, "calls at the second instance", func() bool { return crew[1].calls.Load() > 0 })
 	stop()
+}
+
+// TestFailedAddressIsTriedWhileOthersHang: a client that has no link tries a place that failed again, though another one takes
+// the connection and says nothing.
+func TestFailedAddressIsTriedWhileOthersHang(t *testing.T) {
+	silent, broken := listenTCP(t), listenTCP(t)
+	linked := make(chan error, 1)
+	var c crewClient
+	go func() {
+		d := &hotline.Dialer{Dir: tempDir(t), Timeout: time.Hour}
+		linked <- d.Connect(t.Context(), &c, "tcp://"+silent.Addr().String(), "tcp://"+broken.Addr().String())
+	}()
+	conn, err := broken.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	broken.Close()
+	s := newCrew(1)[0]
+	startBy(t, &hotline.Server{TCPBind: broken.Addr().String()}, tempDir(t), 1, &remoteCrew{crewServer: s})
+	if err := wait.Receive(t, "a link", linked); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Who(t.Context()); err != nil || s.calls.Load() != 1 {
+		t.Errorf("Who: %v after %d calls", err, s.calls.Load())
+	}
+}
+
+func listenTCP(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
 }
 
 // TestOtherMajorAtAnAddress: links go to instances of one major version, whatever an address leads to.
