@@ -381,6 +381,41 @@ func TestSmallItemsAgain(t *testing.T) {
 	}
 }
 
+// An item that is too large for a server ends the call with that error, also where the server is the second one, and the first
+// one took it.
+func TestLargeItem(t *testing.T) {
+	items := repeated(make([]byte, 2<<10), 3)
+	tooLarge := func(err error, maybe bool) {
+		t.Helper()
+		if !errors.Is(err, hotline.ErrTooLarge) || !strings.Contains(err.Error(), "1024") || errors.Is(err, hotline.ErrMaybeExecuted) != maybe {
+			t.Errorf("got %v, want an error that says what the server takes, and of which %v that the call may have been executed", err, maybe)
+		}
+	}
+	dir := tempDir(t)
+	startBy(t, &hotline.Server{MaxMessage: 1 << 10}, dir, 1, &againServer{enter: func(context.Context) error { return nil }})
+	var c againClient
+	if err := (&hotline.Dialer{Dir: dir}).Connect(t.Context(), &c, "unix://"); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err := collect(c.Blow(t.Context(), items))
+	tooLarge(err, false) // the server has answered
+
+	var up streamClient
+	if err := (&hotline.Dialer{Dir: serve(t, &hotline.Server{MaxMessage: 1 << 10}, new(streamServer))}).Connect(t.Context(), &up, "unix://"); err != nil {
+		t.Fatal(err)
+	}
+	defer up.Close()
+	_, err = up.Join(t.Context(), items)
+	tooLarge(err, true) // the call was given up
+
+	dir = tempDir(t)
+	first := dying(t, &hotline.Dialer{Dir: dir})
+	startBy(t, &hotline.Server{MaxMessage: 1 << 10}, dir, 2, &againServer{enter: func(context.Context) error { return nil }})
+	_, err = collect(first.Blow(t.Context(), items))
+	tooLarge(err, true)
+}
+
 // What is kept of a stream does not grow with the number of its items, be they empty.
 func TestEmptyItemsTakeNoMemory(t *testing.T) {
 	dir := serve(t, new(hotline.Server), new(streamServer))

@@ -15,7 +15,8 @@ var (
 	// ErrNotExecuted says that the method was not entered: the call may safely be made again.
 	ErrNotExecuted = link.ErrNotExecuted
 
-	// ErrMaybeExecuted says that the request was sent and no reply came: the link ended, or the caller gave up.
+	// ErrMaybeExecuted says that the request was sent and no reply came: the link ended, or the caller gave up, also because
+	// of an item of a stream that it could not send or take.
 	ErrMaybeExecuted = link.ErrMaybeExecuted
 
 	// ErrTooLarge says that the arguments or results are over a limit (MaxMessage).

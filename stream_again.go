@@ -3,6 +3,7 @@ package hotline
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -120,7 +121,7 @@ func (c *streamCall) reopen() bool {
 	}
 	c.v, c.next = v, v
 	if err := c.resendLocked(v); err != nil {
-		c.failed = err
+		c.failed = fmt.Errorf("%w: %w", ErrMaybeExecuted, err)
 		v.Cancel()
 		return false
 	}

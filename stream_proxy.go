@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"sync/atomic"
 
 	"hotline/codec"
 	"hotline/internal/link"
@@ -34,10 +35,11 @@ func (b *binding) streamProxy(c *Client) reflect.Value {
 type streamCall struct {
 	*streamProxy
 	ctx     context.Context
-	payload []byte        // the arguments, encoded
-	err     error         // why they could not be
-	src     reflect.Value // what is to be sent; invalid for nothing
-	attempt               // at the call
+	payload []byte                // the arguments, encoded
+	err     error                 // why they could not be
+	src     reflect.Value         // what is to be sent; invalid for nothing
+	attempt                       // at the call
+	fault   atomic.Pointer[error] // why something could not be sent, which the server has learnt
 
 	came, given int64 // bytes of the streams and results, once the call has ended
 }
@@ -145,6 +147,9 @@ func (c *streamCall) send() error {
 	if unsent != nil {
 		failed = unsent
 	}
+	if ownFault(unsent) {
+		c.fault.Store(&unsent)
+	}
 	c.closeSend(failed)
 	return unsent
 }
@@ -152,8 +157,7 @@ func (c *streamCall) send() error {
 // end ends a call whose stream has ended by err, and returns why it failed.
 func (c *streamCall) end(err error) error {
 	if ownFault(err) {
-		c.cancel()
-		return c.callError(err)
+		return c.giveUp(err)
 	}
 	reply, failed := c.finish()
 	failed = scopeOf(c.ctx).collect(&reply, failed)
@@ -164,6 +168,12 @@ func (c *streamCall) end(err error) error {
 	if failed == nil {
 		return nil
 	}
+	if fault := c.fault.Load(); fault != nil && !unexecuted(failed) {
+		answered := !errors.Is(failed, ErrMaybeExecuted)
+		if failed = *fault; !answered {
+			failed = fmt.Errorf("%w: %w", ErrMaybeExecuted, failed)
+		}
+	}
 	return c.callError(failed)
 }
 
@@ -173,6 +183,12 @@ func ownFault(err error) bool {
 	var bad *itemError
 	var unencoded *codec.Error
 	return errors.As(err, &large) || errors.As(err, &bad) || errors.As(err, &unencoded)
+}
+
+// giveUp ends a call that can't go on by a fault of this side. The server may have begun it.
+func (c *streamCall) giveUp(fault error) error {
+	c.cancel()
+	return c.callError(fmt.Errorf("%w: %w", ErrMaybeExecuted, fault))
 }
 
 // upload is the function where only the client streams.
@@ -201,8 +217,7 @@ func (c *streamCall) uploadTo(results *values) error {
 	unsent := c.send()
 	over = true
 	if ownFault(unsent) {
-		c.cancel()
-		return c.callError(unsent)
+		return c.giveUp(unsent)
 	}
 	for c.repeat(io.EOF) { // which sends it all again
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"hotline"
+	"hotline/codec"
 )
 
 // Breaker stops making calls for a while when they keep failing, so that a server in trouble is left alone and callers
@@ -19,13 +20,14 @@ import (
 // after 60 s. Where IsSuccessful is nil those calls count as failures that say something of the server's health: that
 // timed out, whoever noticed it first, were lost, or could not be made, and those that the server answered with CodeRefused,
 // CodeExhausted, CodeDraining, CodeDeadline or CodePanic. Any other error that a method returns is its answer. Where
-// IsExcluded is nil, calls that were cancelled count for nothing, again whoever noticed it first.
+// IsExcluded is nil, calls count for nothing that were cancelled, again whoever noticed it first, or whose values could not be
+// encoded or decoded on this side.
 func Breaker(settings gobreaker.Settings) hotline.Interceptor {
 	if settings.IsSuccessful == nil {
 		settings.IsSuccessful = healthy
 	}
 	if settings.IsExcluded == nil {
-		settings.IsExcluded = cancelled
+		settings.IsExcluded = ownMatter
 	}
 	breaker := gobreaker.NewCircuitBreaker[struct{}](settings)
 	return func(ctx context.Context, call *hotline.Call, next func(context.Context) error) error {
@@ -56,4 +58,8 @@ func healthy(err error) bool {
 	return errors.Is(err, hotline.ErrTooLarge)
 }
 
-func cancelled(err error) bool { return errors.Is(err, context.Canceled) }
+// ownMatter reports whether the end of a call says nothing of its server.
+func ownMatter(err error) bool {
+	_, uncoded := errors.AsType[*codec.Error](err)
+	return uncoded || errors.Is(err, context.Canceled)
+}

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"hotline"
+	"hotline/codec"
 	"hotline/hotlinetest"
 	"hotline/interceptor"
 	"hotline/internal/wait"
@@ -409,6 +410,7 @@ func TestBreakerCounts(t *testing.T) {
 		{fmt.Errorf("%w: the link is lost", hotline.ErrMaybeExecuted), "failure"},
 		{answered(hotline.CodeCanceled), "nothing"},
 		{fmt.Errorf("%w: %w", hotline.ErrMaybeExecuted, context.Canceled), "nothing"},
+		{fmt.Errorf("%w: arguments: %w", hotline.ErrNotExecuted, &codec.Error{Codec: "json", Op: "encode"}), "nothing"},
 	} {
 		// Half open, a breaker shows each: a failure opens it again, a success closes it, and what counts for nothing leaves it.
 		got := "nothing"
