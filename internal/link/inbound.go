@@ -39,7 +39,7 @@ type inbound struct {
 	growth  int           // how many times the room grows then: a peer has to send the rest of it to make us hold that
 	ahead   *atomic.Int64 // bytes that messages under way were given ahead, here or on links that share Buffers; nil for unbounded
 	most    int64         // of them
-	part    int64         // a message is given this part of what is left, at most
+	part    int64         // a message is given up to this part of what is left; 0 for all or nothing
 
 	head    wire.Header // of the present frame
 	left    int         // payload bytes of the present frame that are still to be read
@@ -52,9 +52,9 @@ type inbound struct {
 // those of a stranger no room is made ahead: an honest client's first piece is a full frame, and larger than what could be
 // made for each of so many. A client has asked for every reply that it holds, and makes less room for each the less is left.
 const (
-	replyTrust   = 1 << 20  // of one reply of a stranger
-	repliesAhead = 8 << 20  // for all replies of one stranger
-	mostAhead    = 16 << 20 // for all requests of trusted clients, which may be in error all the same, on links that share Buffers
+	replyTrust   = 1 << 20 // of one reply of a stranger
+	repliesAhead = 8 << 20 // for all replies of one stranger
+	mostAhead    = 8 << 20 // for all requests of trusted clients, which may be in error all the same, on links that share Buffers
 	maxTrust     = 1<<31 - 1
 )
 
@@ -77,7 +77,7 @@ func (in *inbound) trustReplies() {
 func (in *inbound) trustRequests() {
 	if in.conn.Trusted() {
 		in.trust, in.growth = maxTrust, 8
-		in.ahead, in.most, in.part = &in.buffers.ahead, mostAhead, 1
+		in.ahead, in.most = &in.buffers.ahead, mostAhead
 	}
 }
 
@@ -126,10 +126,10 @@ func (in *inbound) aheadFor(m *message, rest int) int {
 	if in.ahead == nil || n <= 0 {
 		return int(n)
 	}
-	if n = min(n, (in.most-in.ahead.Load())/in.part); n <= 0 {
-		return 0
+	if in.part > 0 {
+		n = min(n, max(0, in.most-in.ahead.Load())/in.part)
 	}
-	if in.ahead.Add(n) > in.most { // another link was quicker
+	if in.ahead.Add(n) > in.most {
 		in.ahead.Add(-n)
 		return 0
 	}
