@@ -299,3 +299,48 @@ func TestCrossBuild(t *testing.T) {
 		t.Errorf("got a program for %v", f.Machine)
 	}
 }
+
+// A worker of a bundle that is still in its constructor ends as it is told to stop, and need not be killed.
+func TestStopInConstructor(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("nobody is told to stop there by a signal")
+	}
+	l := newLab(t)
+	l.module(map[string]string{"stuck/stuck.go": `package stuck
+
+import (
+	"os"
+
+	"hotline"
+)
+
+type Server struct {
+	hotline.ServerMethodsBase ` + "`port:\"stuck\" name:\"stuck\"`" + `
+}
+
+func NewServer() (*Server, error) {
+	if err := os.WriteFile("begun", nil, 0o600); err != nil {
+		return nil, err
+	}
+	select {}
+}
+
+func (*Server) Ping() {}
+`})
+	dir := l.build(l.config("[Server]\nimport_from = ./stuck\nstop_timeout = 1m\n"), "built", new(wait.Output))
+	c, err := Load(filepath.Join(dir, "service.ini"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := l.run(c, Options{})
+	wait.Until(t, "a worker in its constructor", func() bool {
+		_, err := os.Stat(filepath.Join(dir, "begun"))
+		return err == nil
+	})
+	if err := r.stop(); err != nil {
+		t.Error(err)
+	}
+	if said := r.out.String(); strings.Contains(said, "killed") {
+		t.Errorf("the worker was killed:\n%s", said)
+	}
+}

@@ -38,37 +38,28 @@ func (m *Manager) describe(ctx context.Context, e *edition) ([]worker.Descriptio
 		}
 		return nil, fmt.Errorf("start the program: %w", err)
 	}
-	type answer struct {
-		message *worker.Message
-		err     error
-	}
-	answers := make(chan answer, 1)
-	go func() { // ends when the control channel is closed, at the latest with the process
-		m, err := run.control.Next()
-		answers <- answer{m, err}
-	}()
 	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
 	defer cancel()
-	var got answer
-	select {
-	case got = <-answers:
-	case <-ctx.Done():
-		run.kill()
-		<-run.exited
-		<-answers
-		return nil, fmt.Errorf("the program did not say within %v what it serves: it must come to hotline.Serve or "+
-			"Server.Serve without waiting for anything%s", describeTimeout, quoteOutput(&last))
-	}
 	select { // a program that has described itself has nothing more to do
 	case <-run.exited:
 	case <-ctx.Done():
 		run.kill()
 		<-run.exited
 	}
+	var got told
+	select {
+	case got = <-run.said:
+	default:
+	}
 	switch {
-	case got.err != nil && !run.cmd.ProcessState.Success():
-		return nil, fmt.Errorf("the program can't serve (%s)%s", run.ending(), quoteOutput(&last))
 	case got.err != nil:
+		return nil, fmt.Errorf("the program said what is no description of its services: %w%s", got.err, quoteOutput(&last))
+	case got.message == nil && ctx.Err() != nil:
+		return nil, fmt.Errorf("the program did not say within %v what it serves: it must come to hotline.Serve or "+
+			"Server.Serve without waiting for anything%s", describeTimeout, quoteOutput(&last))
+	case got.message == nil && !run.cmd.ProcessState.Success():
+		return nil, fmt.Errorf("the program can't serve (%s)%s", run.ending(), quoteOutput(&last))
+	case got.message == nil:
 		return nil, fmt.Errorf("the program ended without saying what it serves: it must call hotline.Serve or Server.Serve%s",
 			quoteOutput(&last))
 	case got.message.Event != worker.Described:

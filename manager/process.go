@@ -1,6 +1,8 @@
 package manager
 
 import (
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -39,8 +41,9 @@ type process struct {
 	control *worker.Control
 	figures figures
 	began   time.Time      // a little before its start
-	outputs sync.WaitGroup // readers of stdout and stderr
-	exited  chan struct{}  // closed when it has ended, its group with it, and its output has been read
+	said    chan told      // what it says of itself, once; it has room for that
+	outputs sync.WaitGroup // readers of stdout, stderr and the control channel
+	exited  chan struct{}  // closed when it has ended, its group with it, and all that it said has been read
 
 	mu     sync.Mutex
 	waited bool // under mu: its pid is no longer its own
@@ -52,7 +55,8 @@ func (c *command) start() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{control: control, exited: make(chan struct{}), began: time.Now(), cmd: exec.Command(c.path, c.args...)}
+	p := &process{control: control, said: make(chan told, 1), exited: make(chan struct{}), began: time.Now(),
+		cmd: exec.Command(c.path, c.args...)}
 	lent, kept := []*os.File{theirs}, []*os.File{}
 	defer func() {
 		for _, f := range lent { // the process has copies of its own
@@ -98,6 +102,7 @@ func (c *command) start() (*process, error) {
 		if err == nil {
 			p.outputs.Go(func() { logs.ReadLines(kept[0], c.stdout) })
 			p.outputs.Go(func() { logs.ReadLines(kept[1], c.stderr) })
+			p.outputs.Go(func() { p.listen(c.mode) })
 		}
 		started <- err
 		if err == nil {
@@ -142,6 +147,31 @@ func (c *command) inherit(p *process, control *os.File) (entry string, board []*
 	return entry, board, err
 }
 
+// told is what a worker said, or that it said what can't be understood.
+type told struct {
+	message *worker.Message
+	err     error
+}
+
+// listen notes the first of what a process says that it was started for, or that it said what can't be understood, and then
+// reads on to the end.
+func (p *process) listen(mode worker.Mode) {
+	for heard := false; ; {
+		m, err := p.control.Next()
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, os.ErrClosed):
+			return
+		case heard: // a newer program may have more to say
+		case err != nil || mode == worker.Describe || m.Event == worker.IsReady:
+			heard = true
+			p.said <- told{m, err}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
 // wait waits for the process and everything that it left in its group.
 func (p *process) wait(outputs []*os.File) {
 	awaitExit(p.cmd)
@@ -166,9 +196,9 @@ func (p *process) wait(outputs []*os.File) {
 	for _, f := range outputs {
 		f.Close() // ends a reader that still waits
 	}
+	p.control.Close()
 	<-read
 	p.cgroup.Remove()
-	p.control.Close()
 	close(p.exited)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"time"
@@ -175,13 +174,9 @@ func (s *watch) run() (ready time.Duration, err error) {
 	w.pool.tally.begin(p)
 	w.pool.update(func() { w.process, w.started = p, s.begun })
 	ctx, cancel := context.WithCancel(context.Background()) // of the ping
-	says := make(chan told, 1)
-	listening := sync.WaitGroup{}
-	listening.Go(func() { listen(p.control, says) }) // ends with the control channel, at the latest with the process
-	err = s.follow(ctx, says)
+	err = s.follow(ctx)
 	w.pool.tally.end(p)
 	cancel()
-	listening.Wait()
 	s.pings.Wait()
 	w.pool.update(func() { w.lastEnd = p.ending() })
 	if !s.ready.IsZero() {
@@ -191,13 +186,13 @@ func (s *watch) run() (ready time.Duration, err error) {
 }
 
 // follow returns when the process has ended.
-func (s *watch) follow(ctx context.Context, says <-chan told) error {
+func (s *watch) follow(ctx context.Context) error {
 	start, notice := time.NewTimer(s.timing.start), time.NewTicker(s.slot.pool.manager.noticeEvery)
 	defer start.Stop()
 	defer notice.Stop()
 	for {
 		select {
-		case t := <-says:
+		case t := <-s.process.said:
 			if err := s.hear(ctx, t); err != nil {
 				return s.end(err)
 			}
@@ -334,32 +329,4 @@ func (s *watch) warn(format string, args ...any) {
 func (s *watch) note(format string, args ...any) {
 	w := s.slot
 	w.pool.update(func() { w.note(w.pool.manager.log.Info(), format, args...) })
-}
-
-// told is what a worker said, or that it said what can't be understood.
-type told struct {
-	message *worker.Message
-	err     error
-}
-
-// listen hands on that a worker is ready, or said what can't be understood, and then reads on to the end.
-func listen(c *worker.Control, says chan<- told) {
-	heard := false
-	for {
-		m, err := c.Next()
-		switch {
-		case err == nil && m.Event == worker.IsReady && !heard:
-			heard = true
-			says <- told{message: m} // there is room for one
-		case err == nil: // a newer worker may have more to say
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, os.ErrClosed):
-			return
-		default:
-			select {
-			case says <- told{err: err}:
-			default: // it is ready, and that has not been read yet: its chatter does not matter then
-			}
-			return
-		}
-	}
 }

@@ -139,4 +139,12 @@ func TestSocketIsTakenAgain(t *testing.T) {
 		}
 	}
 	ask(t, port)
+
+	l.write("[one]\nbinary = %s\ntcp_bind = 0.0.0.0\n", program)
+	_, err = r.Reload(t.Context(), false, nil)
+	const want = "systemd has it open at 127.0.0.1, and it can't be opened at 0.0.0.0 beside that: change ListenStream"
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("a reload to another address: got %v, want %s", err, want)
+	}
+	ask(t, port)
 }
