@@ -76,7 +76,7 @@ func TestLoggerOfOthers(t *testing.T) {
 	r.until("ready", isReady)
 	r.Logger().Warn().Str("section", "one").Uint32("uid", 7).Msg("control: refused")
 	r.must(r.stop())
-	r.out.Has(t, "\nWRN control: refused section=one uid=7\n")
+	r.out.Has(t, "WRN control: refused section=one uid=7\n")
 	line := l.find("logs/manager.log", 0, "control: refused")
 	if line.Section != "one" || line.Body() != "control: refused uid=7" || line.Level.String() != "warn" {
 		t.Errorf("got %s", line.Line)
