@@ -302,9 +302,6 @@ func TestCrossBuild(t *testing.T) {
 
 // A worker of a bundle that is still in its constructor ends as it is told to stop, and need not be killed.
 func TestStopInConstructor(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("nobody is told to stop there by a signal")
-	}
 	l := newLab(t)
 	l.module(map[string]string{"stuck/stuck.go": `package stuck
 
