@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -47,16 +46,7 @@ func TestBuild(t *testing.T) {
 func serveBuilt(t *testing.T, dir, scratch, name string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(name, args...)
-	cmd.Env = append(os.Environ(), "HOTLINE_DIR="+dir, "TMPDIR="+scratch, "PATH=/nonexistent")
-	cmd.Stderr = os.Stderr
-	stdout, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Process.Kill()
+	stdout := startPiped(t, cmd, dir, "TMPDIR="+scratch, "PATH=/nonexistent")
 	commands := readUntil(t, bufio.NewScanner(stdout), "ready: ")
 	if name == binary { // the other does not know how the command is called, nor what to call with
 		pasteCommands(t, dir, commands)

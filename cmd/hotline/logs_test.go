@@ -164,17 +164,7 @@ func TestFollowLogs(t *testing.T) {
 		return strings.Contains(hotlineIn(t, dir, "", "logs", "echo").stdout, fmt.Sprintf("line %d.", 2*followedLines-1))
 	})
 	cmd := exec.Command(binary, "logs", "-f", "echo")
-	cmd.Env = append(os.Environ(), "HOTLINE_DIR="+dir)
-	cmd.Stderr = os.Stderr
-	stdout, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Process.Kill()
-	in := bufio.NewScanner(stdout)
+	in := bufio.NewScanner(startPiped(t, cmd, dir))
 	for i := followedLines; i < 6*followedLines; i++ {
 		if i >= 2*followedLines {
 			write(fmt.Appendf(nil, "line %d.", i), false)

@@ -41,16 +41,7 @@ func TestServe(t *testing.T) {
 			dir, place, scratch := runtimeDir(t), runtimeDir(t), runtimeDir(t)
 			file := labINI(t, place, "min_proc_num = 2")
 			cmd := exec.Command(binary, "serve", file)
-			cmd.Env = append(os.Environ(), "HOTLINE_DIR="+dir, "TMPDIR="+scratch)
-			cmd.Stderr = os.Stderr
-			stdout, err := cmd.StdoutPipe()
-			if err == nil {
-				err = cmd.Start()
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer cmd.Process.Kill()
+			stdout := startPiped(t, cmd, dir, "TMPDIR="+scratch)
 			lines := bufio.NewScanner(stdout)
 			printed := readUntil(t, lines, "ready: ")
 			pasteCommands(t, dir, printed)
@@ -75,6 +66,22 @@ func TestServe(t *testing.T) {
 			nothingLeft(t, dir, scratch)
 		})
 	}
+}
+
+// startPiped starts a command in a runtime directory, and returns what it prints. It is killed where the test leaves it.
+func startPiped(t *testing.T, cmd *exec.Cmd, dir string, env ...string) io.ReadCloser {
+	t.Helper()
+	cmd.Env = append(append(os.Environ(), "HOTLINE_DIR="+dir), env...)
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	return stdout
 }
 
 // readUntil returns the lines of a program until one that begins with want.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -88,7 +89,7 @@ func listener(t *testing.T, address string) *os.File {
 	t.Helper()
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		t.Skip("the lab's port is taken on this machine:", err)
+		t.Fatal(err)
 	}
 	defer l.Close()
 	f, err := l.(*net.TCPListener).File()
@@ -102,14 +103,20 @@ func listener(t *testing.T, address string) *os.File {
 // labPort is the port of the service in testdata.
 const labPort = "7411"
 
+// ownHost returns a loopback address where others don't have the lab's port: all of 127.0.0.0/8 is this machine.
+func ownHost() string {
+	return fmt.Sprintf("127.%d.%d.%d", 1+rand.N(254), rand.N(256), 1+rand.N(254))
+}
+
 // A real manager under a systemd that the test plays: it is ready when its services are, is called at the port that
 // systemd opened, answers the watchdog, and says that it stops.
 func TestSystemd(t *testing.T) {
 	u := newUnitManager(t)
 	dir := runtimeDir(t)
-	port := listener(t, "127.0.0.1:"+labPort)
+	host := ownHost()
+	port := listener(t, host+":"+labPort)
 	place := runtimeDir(t)
-	cmd := u.command(dir, labINI(t, place, "tcp_bind = 127.0.0.1\nmin_proc_num = 2"), "lab", port)
+	cmd := u.command(dir, labINI(t, place, "tcp_bind = "+host+"\nmin_proc_num = 2"), "lab", port)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
@@ -125,13 +132,13 @@ func TestSystemd(t *testing.T) {
 	})
 	u.await("STATUS=building", 1)
 	u.await("STATUS=1 section, 2 workers ready", 1)
-	got := hotlineIn(t, dir, "", "call", "lab", "Sum", "2", "3", "--address", "tcp://127.0.0.1:"+labPort)
+	got := hotlineIn(t, dir, "", "call", "lab", "Sum", "2", "3", "--address", "tcp://"+host+":"+labPort)
 	if got.code != 0 || strings.TrimSpace(got.stdout) != "5" {
 		t.Errorf("a call at systemd's socket: got %+v", got)
 	}
 	u.await("WATCHDOG=1", u.count("WATCHDOG=1")+3)
 
-	for n, ini := range []string{"tcp_bind = 127.0.0.1", "no_such_key = 1"} { // a reload that fails has ended, too
+	for n, ini := range []string{"tcp_bind = " + host, "no_such_key = 1"} { // a reload that fails has ended, too
 		labINI(t, place, ini)
 		if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
@@ -156,7 +163,8 @@ func TestSystemd(t *testing.T) {
 // Sockets that are no service's are an error that names them and the way out.
 func TestSystemdSocketsThatFitNoService(t *testing.T) {
 	u := newUnitManager(t)
-	elsewhere, wrong := listener(t, "127.0.0.1:0"), listener(t, "127.0.0.1:"+labPort)
+	host := ownHost()
+	elsewhere, wrong := listener(t, "127.0.0.1:0"), listener(t, host+":"+labPort)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(runtimeDir(t), "s"), Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +183,7 @@ func TestSystemdSocketsThatFitNoService(t *testing.T) {
 	}{
 		{"odd:lab", []*os.File{elsewhere, wrong}, []string{
 			"no service is for the socket odd of systemd, 127.0.0.1:", "the ports of the services are " + labPort,
-			"no service is for the socket lab of systemd, 127.0.0.1:" + labPort + ": the port is that of lab: set tcp_bind = 127.0.0.1 in [Lab], where it is \"::1\""}},
+			"no service is for the socket lab of systemd, " + host + ":" + labPort + ": the port is that of lab: set tcp_bind = " + host + " in [Lab], where it is \"::1\""}},
 		{"path", []*os.File{unixSocket}, []string{"the socket path of systemd is not one for a service: it listens on unix"}},
 	} {
 		out, err := u.command(runtimeDir(t), file, c.names, c.sockets...).CombinedOutput()

@@ -158,10 +158,11 @@ func TestServeHangsUp(t *testing.T) {
 	defer cmd.Process.Kill()
 	readUntil(t, bufio.NewScanner(ours), "ready: ")
 	ours.Close()
-	wait.Return(t, "the manager to end", func() { err = cmd.Wait() })
-	if err != nil {
-		t.Errorf("serve: %v", err)
-	}
+	wait.Return(t, "the manager to end", func() {
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
 	nothingLeft(t, dir, scratch)
 }
 
@@ -169,15 +170,7 @@ func TestServeHangsUp(t *testing.T) {
 func TestServeUnread(t *testing.T) {
 	dir, scratch := runtimeDir(t), runtimeDir(t)
 	cmd := exec.Command(binary, "serve", labINI(t, runtimeDir(t), ""))
-	cmd.Env = append(os.Environ(), "HOTLINE_DIR="+dir, "TMPDIR="+scratch)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Process.Kill()
+	out := startPiped(t, cmd, dir, "TMPDIR="+scratch)
 	readUntil(t, bufio.NewScanner(out), "ready: ")
 	out.Close()
 	for _, command := range []string{"stop", "start"} { // each has the manager say something
@@ -188,9 +181,10 @@ func TestServeUnread(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	wait.Return(t, "the manager to end", func() { err = cmd.Wait() })
-	if err != nil {
-		t.Errorf("serve: %v", err)
-	}
+	wait.Return(t, "the manager to end", func() {
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
 	nothingLeft(t, dir, scratch)
 }
