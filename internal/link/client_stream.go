@@ -84,8 +84,12 @@ func (s *ClientStream) CloseSend(why error) error {
 }
 
 // sayEndLocked tells the server that nothing more comes. It has the turn to write. A stream whose end can't be told
-// is given up with its call.
+// is given up with its call. On a link that has ended nothing is told, though its connection may still take it: the server is to
+// see a stream that was cut off, and not the good end of one that lacks what was not sent.
 func (s *ClientStream) sayEndLocked(why error) {
+	if s.link.err != nil {
+		return
+	}
 	h := wire.Header{Kind: wire.KindEnd, ID: s.id}
 	var words []byte
 	if why != nil {

@@ -377,3 +377,31 @@ func TestHandlersEndBeforeTheConnection(t *testing.T) {
 	wait.Return(t, "Close", func() { server.Close() })
 	wait.Return(t, "Wait", server.Wait)
 }
+
+// Where a client closes its link, a stream that it had not sent whole is cut off: it is not ended well, even though the
+// connection still takes frames when the producer learns of it.
+func TestClosedClientEndsNoStream(t *testing.T) {
+	until := make(chan struct{})
+	p, _ := streamPair(t, func(c *config) {
+		c.wrap = func(c link.Conn) link.Conn {
+			return &hooked{&lingering{c, until}, func(h *wire.Header) {
+				if h.Kind == wire.KindEnd {
+					t.Errorf("the stream was ended, with code %d", h.Method)
+				}
+			}}
+		}
+	})
+	s := open(t, t.Context(), p.client, methodGather, nil, true, false)
+	if err := s.Send(pattern(10, 0)); err != nil {
+		t.Fatal(err)
+	}
+	go p.client.Close()
+	wait.Receive(t, "the link's end", p.client.Ended())
+	if err := s.Send(pattern(10, 1)); err == nil {
+		t.Error("an item was taken on a link that has ended")
+	}
+	if _, err := finish(s); !errors.Is(err, link.ErrMaybeExecuted) {
+		t.Errorf("the call ended with %v", err)
+	}
+	close(until)
+}
