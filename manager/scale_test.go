@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"hotline/internal/wait"
 )
 
 func TestScalingOf(t *testing.T) {
@@ -134,7 +135,7 @@ func (c *crew) scaleTo(n int) {
 
 // A section under a load that rises and falls has as many workers as that needs, and does not swing.
 func TestScalerFollowsLoad(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	wait.Bubble(t, func(t *testing.T) {
 		rule := scalingDefaults(ScaleByBusy)
 		rule.min, rule.max = 1, 5
 		c, s := &crew{last: time.Now()}, new(scaler)

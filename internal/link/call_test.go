@@ -12,7 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -478,7 +477,7 @@ func TestKeep(t *testing.T) {
 // Time stands still where nothing happens: the whole engine within a bubble of synctest, where a call that hangs is a
 // deadlock that the runtime sees, and every goroutine must have ended.
 func TestInBubble(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	wait.Bubble(t, func(t *testing.T) {
 		near, far := transporttest.Pipe(nil)
 		server, err := link.NewServer(far, handler(func(ctx context.Context, c *link.Incoming) error {
 			if c.Method == 1 {

@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"hotline/internal/link"
 	"hotline/internal/transporttest"
+	"hotline/internal/wait"
 	"hotline/internal/wire"
 )
 
@@ -127,7 +127,7 @@ func TestModel(t *testing.T) {
 		// With too few slots for all it is not known when a call begins, only that it comes to something that could be.
 		limit := rapid.SampledFrom([]int{1, 3, 1024}).Draw(r, "limit")
 		var failure error
-		synctest.Test(t, func(t *testing.T) { failure = follow(all, frame, trusted, limit) })
+		wait.Bubble(t, func(t *testing.T) { failure = follow(all, frame, trusted, limit) })
 		if failure != nil {
 			r.Fatal(failure)
 		}

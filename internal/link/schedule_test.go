@@ -4,10 +4,11 @@ import (
 	"flag"
 	"strconv"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"hotline/internal/wait"
 )
 
 var schedules = flag.Int("schedules", 400, "how many random schedules TestSchedules follows")
@@ -157,7 +158,7 @@ func TestSchedules(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		s := drawSchedule(r)
 		var failure error
-		synctest.Test(t, func(t *testing.T) { failure = s.follow() })
+		wait.Bubble(t, func(t *testing.T) { failure = s.follow() })
 		if failure != nil {
 			r.Fatalf("%v\nin %#v", failure, s)
 		}

@@ -631,7 +631,7 @@ func TestStreamCancelledAnywhere(t *testing.T) {
 
 // A producer may be the first to see that its call was given up. The consumer, who reads, is told then too.
 func TestProducerSeesTheEndFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	wait.Bubble(t, func(t *testing.T) {
 		p, _ := streamPair(t)
 		for range 50 { // in some of them the context's own watcher is quicker
 			ctx, cancel := context.WithCancel(t.Context())
