@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"hotline/internal/plural"
 )
 
 // MaxDepth is how deep one value may nest in json, msgpack and cbor. The list of values itself is not counted.
@@ -175,18 +177,11 @@ func listError(codec string, values []any, err error) error {
 }
 
 func countError(codec string, got uint64, values []any) error {
-	return listError(codec, values, fmt.Errorf("got %d %s, want %d", got, plural(got, "value"), len(values)))
+	return listError(codec, values, fmt.Errorf("got %s, want %d", plural.Of(got, "value"), len(values)))
 }
 
 func trailingError(codec string, n int, values []any) error {
-	return listError(codec, values, fmt.Errorf("%d %s after the last value", n, plural(uint64(n), "byte")))
-}
-
-func plural(n uint64, noun string) string {
-	if n == 1 {
-		return noun
-	}
-	return noun + "s"
+	return listError(codec, values, fmt.Errorf("%s after the last value", plural.Of(n, "byte")))
 }
 
 // typeName names the type that the pointer v points to.

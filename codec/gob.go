@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+
+	"hotline/internal/plural"
 )
 
 // Gob returns the codec "gob" (encoding/gob): the number of values, a byte for each that is 0 where it is nil, and one
@@ -108,8 +110,7 @@ func (c *gobCodec) Decode(src []byte, values []any) error {
 	case size <= 0:
 		return listError("gob", values, errTruncated)
 	case n > uint64(len(src)-size):
-		return listError("gob", values, fmt.Errorf("%d values with %d %s left", n, len(src)-size,
-			plural(uint64(len(src)-size), "byte")))
+		return listError("gob", values, fmt.Errorf("%s with %s left", plural.Of(n, "value"), plural.Of(len(src)-size, "byte")))
 	case n != uint64(len(values)):
 		return countError("gob", n, values)
 	}

@@ -1,6 +1,10 @@
 package codec
 
-import "fmt"
+import (
+	"fmt"
+
+	"hotline/internal/plural"
+)
 
 // nesting follows the arrays, maps and tags around the item that a scan of msgpack or cbor has come to.
 type nesting struct {
@@ -66,6 +70,5 @@ func lengthError(it item, bytesLeft int) error {
 	case kindMap:
 		unit = "pair"
 	}
-	return fmt.Errorf("%v of %d %s with %d %s left", it.kind, it.n, plural(it.n, unit),
-		bytesLeft, plural(uint64(bytesLeft), "byte"))
+	return fmt.Errorf("%v of %s with %s left", it.kind, plural.Of(it.n, unit), plural.Of(bytesLeft, "byte"))
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+
+	"hotline/internal/plural"
 )
 
 // Raw returns the codec "raw": the bytes as they are, for methods that take one []byte or none, and return the same.
@@ -32,7 +34,7 @@ func (raw) Append(dst []byte, values []any) ([]byte, error) {
 func (raw) Decode(src []byte, values []any) error {
 	if len(values) == 0 {
 		if len(src) != 0 {
-			return listError("raw", values, fmt.Errorf("got %d %s, want no value", len(src), plural(uint64(len(src)), "byte")))
+			return listError("raw", values, fmt.Errorf("got %s, want no value", plural.Of(len(src), "byte")))
 		}
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hotline/internal/nearest"
+	"hotline/internal/plural"
 	"hotline/internal/worker"
 	"hotline/registry"
 )
@@ -66,7 +67,7 @@ func (m *Manager) reopen(ctx context.Context, p *pool, say Progress) (begun bool
 		e.setPorts(ports)
 		p.setOn()
 		p.served = false
-		p.say("starting %s", count(p.target, "worker"))
+		p.say("starting %s", plural.Of(p.target, "worker"))
 	})
 	return true, nil
 }
@@ -93,7 +94,7 @@ func (m *Manager) end(ctx context.Context, section string, how mode, say Progres
 			if how == draining {
 				words = "draining %s"
 			}
-			p.say(words, count(len(p.slots), "worker"))
+			p.say(words, plural.Of(len(p.slots), "worker"))
 		}
 		err := p.await(ctx, say, stop, func() (bool, error) {
 			if p.isOn() {

@@ -250,10 +250,3 @@ func unlessStopped(ctx context.Context, err error) error {
 	}
 	return err
 }
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprint(n, " ", what, "s")
-}

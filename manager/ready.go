@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hotline"
+	"hotline/internal/plural"
 	"hotline/internal/worker"
 )
 
@@ -28,7 +29,7 @@ func ping(ctx context.Context, dir, home string, services []worker.Description, 
 	}
 	if len(sockets) != len(services) {
 		return fmt.Errorf("it told of %s for %s: is it built with another version of hotline?",
-			count(len(sockets), "unix socket"), count(len(services), "service"))
+			plural.Of(len(sockets), "unix socket"), plural.Of(len(services), "service"))
 	}
 	var errs []error
 	for i := range services {

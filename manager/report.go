@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"hotline/internal/plural"
 	"hotline/registry"
 )
 
@@ -16,7 +17,7 @@ func summary(s *SectionStatus) string {
 		v := &s.Services[i]
 		services = append(services, fmt.Sprintf("%s on port %s", fullName(v), v.Port))
 	}
-	return fmt.Sprintf("ready: %s, %s", strings.Join(services, ", "), count(len(s.Workers), "worker"))
+	return fmt.Sprintf("ready: %s, %s", strings.Join(services, ", "), plural.Of(len(s.Workers), "worker"))
 }
 
 // fullName is a service's name with its version.
@@ -41,7 +42,7 @@ func (p *pool) report(s *SectionStatus) string {
 }
 
 func (p *pool) reportService(b *strings.Builder, s *ServiceStatus, workers int) {
-	fmt.Fprintf(b, "%s: %s is ready on port %s, %s\n", p.section, fullName(s), s.Port, count(workers, "worker"))
+	fmt.Fprintf(b, "%s: %s is ready on port %s, %s\n", p.section, fullName(s), s.Port, plural.Of(workers, "worker"))
 	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	for _, m := range s.Methods {
 		fmt.Fprintf(table, "    %s\t%s\n", clean(m.Codec), clean(m.Signature))

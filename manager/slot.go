@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"hotline/internal/plural"
 	"hotline/internal/worker"
 )
 
@@ -233,7 +234,7 @@ func (s *watch) notice() {
 	case orderDrain:
 		calls := "its calls"
 		if l, err := s.process.figures.load(); err == nil {
-			calls = count(l.Running, "call")
+			calls = plural.Of(l.Running, "call")
 		}
 		w := s.slot
 		w.pool.update(func() {

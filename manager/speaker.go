@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"hotline/internal/plural"
 )
 
 // speakerBytes may wait to be written.
@@ -62,7 +64,7 @@ func (s *speaker) take() []byte {
 	defer s.mu.Unlock()
 	text := s.waiting
 	if s.left > 0 {
-		text = fmt.Appendf(text, "(%s left out here: nobody took the output; see the log)\n", count(s.left, "line"))
+		text = fmt.Appendf(text, "(%s left out here: nobody took the output; see the log)\n", plural.Of(s.left, "line"))
 	}
 	s.waiting, s.left = nil, 0
 	if text == nil {

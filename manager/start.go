@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"hotline/internal/plural"
 )
 
 // prepare builds the programs, learns what they serve, and opens all that their workers need.
@@ -170,7 +172,7 @@ func (m *Manager) announce(ctx context.Context) {
 		}
 		services += len(p.present().services)
 	}
-	line := "ready: " + count(services, "service")
+	line := "ready: " + plural.Of(services, "service")
 	if len(lacking) > 0 {
 		line += ", but for " + strings.Join(lacking, ", and for ")
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"hotline/internal/plural"
 	"hotline/manager/internal/systemd"
 )
 
@@ -101,10 +102,10 @@ func statusLine(sections []SectionStatus) string {
 			lacking = append(lacking, fmt.Sprintf("%s %d/%d", s.Section, n, s.Wanted))
 		}
 	}
-	line := fmt.Sprintf("%s, %s ready", count(len(sections), "section"), count(workers, "worker"))
+	line := fmt.Sprintf("%s, %s ready", plural.Of(len(sections), "section"), plural.Of(workers, "worker"))
 	if len(lacking) > 0 {
 		slices.Sort(lacking)
-		line = fmt.Sprintf("%d of %s ready; not all of %s", ready, count(workers, "worker"), strings.Join(lacking, ", "))
+		line = fmt.Sprintf("%d of %s ready; not all of %s", ready, plural.Of(workers, "worker"), strings.Join(lacking, ", "))
 	}
 	if len(failed) > 0 {
 		slices.Sort(failed)

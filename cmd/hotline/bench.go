@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"hotline"
+
+	"hotline/internal/plural"
 )
 
 const benchHelp = `Call a method of a running service again and again, and print how many calls a
@@ -254,7 +256,7 @@ func errorKind(err error) string {
 // printBench writes what was measured for people.
 func (a *app) printBench(b *measured) error {
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "%s of %s at %s, %s\n", b.Method, b.Service, b.Address, count(b.Callers, "caller"))
+	fmt.Fprintf(w, "%s of %s at %s, %s\n", b.Method, b.Service, b.Address, plural.Of(b.Callers, "caller"))
 	fmt.Fprintf(w, "calls\t%d in %.3g s, %.0f a second\n", b.Calls, b.Seconds, b.PerSec)
 	if b.Calls > 0 {
 		for _, p := range []struct {

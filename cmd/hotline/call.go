@@ -12,6 +12,7 @@ import (
 
 	"hotline"
 	"hotline/internal/logs"
+	"hotline/internal/plural"
 	"hotline/internal/shape"
 )
 
@@ -100,7 +101,7 @@ func (a *app) arguments(ctx context.Context, m *hotline.MethodInfo, words []stri
 		return nil, fmt.Errorf("the arguments of %s: %w", m.Name, err)
 	}
 	if len(words) != len(types) {
-		return nil, usagef("%s takes %s, not %d: %s", m.Name, count(len(types), "argument"), len(words), m.Signature)
+		return nil, usagef("%s takes %s, not %d: %s", m.Name, plural.Of(len(types), "argument"), len(words), m.Signature)
 	}
 	args, err := readArguments(ctx, words, a.in, cmp.Or(r.maxMessage, defaultMaxMessage))
 	if err != nil {
@@ -198,14 +199,4 @@ func resultText(results []reflect.Value, list bool) ([]byte, error) {
 		}
 	}
 	return append(text, ']'), nil
-}
-
-func count(n int, noun string) string {
-	switch n {
-	case 0:
-		return "no " + noun + "s"
-	case 1:
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -89,7 +89,7 @@ func TestCallFails(t *testing.T) {
 		{words("lab Wait --timeout 2s"), exitFail, "^hotline: Wait: .*deadline exceeded.* \\(--timeout 2s\\)\n$"},
 		{words("lab Sum 1"), exitUsage, "^hotline: Sum takes 2 arguments, not 1: " + regexp.QuoteMeta(sum) + "\n$"},
 		{words("lab Sum 1 2 3"), exitUsage, "takes 2 arguments, not 3"},
-		{words("lab Motto x"), exitUsage, `Motto takes no arguments, not 1: Motto\(`},
+		{words("lab Motto x"), exitUsage, `Motto takes 0 arguments, not 1: Motto\(`},
 		{words("lab Sum 1 two"), exitUsage,
 			`^hotline: argument 2 of Sum: int wanted, not the string "two"` + "\nIts signature: " + regexp.QuoteMeta(sum) + "\n$"},
 		{[]string{"lab", "Greet", `{"name":"Ada","age":"old"}`}, exitUsage, `argument 1 of Greet: age: int wanted, not the string "old"`},

@@ -9,6 +9,7 @@ import (
 
 	"hotline/internal/doctor"
 	"hotline/internal/logs"
+	"hotline/internal/plural"
 )
 
 const doctorHelp = `Look at this machine for what would keep services from running well, or at all:
@@ -43,7 +44,7 @@ func (a *app) doctor(ctx context.Context) error {
 				bad++
 			}
 		}
-		err = fmt.Errorf("%s: see above", count(bad, "error"))
+		err = fmt.Errorf("%s: see above", plural.Of(bad, "error"))
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hotline/internal/logs"
+	"hotline/internal/plural"
 	"hotline/monitor"
 )
 
@@ -139,7 +140,7 @@ func (a *app) manage(ctx context.Context, c monitor.Command) error {
 		return a.noManager(err)
 	}
 	if out.Missed > 0 {
-		fmt.Fprintf(progress, "(%s of progress came too fast to be shown)\n", count(out.Missed, "line"))
+		fmt.Fprintf(progress, "(%s of progress came too fast to be shown)\n", plural.Of(out.Missed, "line"))
 	}
 	if a.json() {
 		return a.printJSON(managed{c.Verb, c.Name, out.Section, c.Workers, c.DryRun, !out.Begun, out.Changes, time.Since(began).Seconds()})
@@ -159,7 +160,7 @@ func (a *app) outcomeText(c monitor.Command, out *monitor.Outcome) string {
 		return fmt.Sprintf("%s has begun: %s status shows how it goes", c.Verb, a.program)
 	}
 	done := map[monitor.Verb]string{monitor.Start: "ready", monitor.Stop: "stopped", monitor.Drain: "stopped",
-		monitor.Restart: "restarted", monitor.Scale: count(c.Workers, "worker")}
+		monitor.Restart: "restarted", monitor.Scale: plural.Of(c.Workers, "worker")}
 	return fmt.Sprintf("%s: %s", cell(out.Section), done[c.Verb])
 }
 

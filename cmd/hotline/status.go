@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hotline/internal/logs"
+	"hotline/internal/plural"
 	"hotline/manager"
 	"hotline/monitor"
 )
@@ -77,14 +78,14 @@ func (a *app) printStatus(s *monitor.Status, now time.Time) error {
 func printSection(w *tabwriter.Writer, s *monitor.Section, now time.Time) {
 	state := string(s.State)
 	if s.State != manager.Stopped {
-		state += fmt.Sprintf(", %d of %s ready", s.Ready, count(s.Wanted, "worker"))
+		state += fmt.Sprintf(", %d of %s ready", s.Ready, plural.Of(s.Wanted, "worker"))
 	}
 	if s.Rolling {
 		state += ", being replaced"
 	}
 	fmt.Fprintf(w, "\n%s: %s; %s\n", cell(s.Name), state, about(s))
 	if s.LogLost > 0 {
-		fmt.Fprintf(w, "  %s of output could not be written to %s\n", count(s.LogLost, "line"), logs.Clean(s.LogFile))
+		fmt.Fprintf(w, "  %s of output could not be written to %s\n", plural.Of(s.LogLost, "line"), logs.Clean(s.LogFile))
 	}
 	if len(s.Workers) == 0 {
 		return

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"hotline/internal/plural"
 	"hotline/manager"
 )
 
@@ -76,7 +77,7 @@ func (v *topView) title() string {
 		errors += s.Errors
 	}
 	return fmt.Sprintf("hotline top %s  %s, %d/%s ready  %s calls/s, %s errors/s", v.Time.Local().Format(time.TimeOnly),
-		count(len(v.Sections), "section"), ready, count(workers, "worker"), amount(calls), amount(errors))
+		plural.Of(len(v.Sections), "section"), ready, plural.Of(workers, "worker"), amount(calls), amount(errors))
 }
 
 // nameWidth returns the width of the column of names on a screen.

@@ -3,6 +3,8 @@ package shape
 import (
 	"errors"
 	"fmt"
+
+	"hotline/internal/plural"
 )
 
 // MismatchError says where two shapes differ so that a value can't pass between them.
@@ -23,18 +25,11 @@ func (e *MismatchError) Error() string {
 	}
 	switch {
 	case e.Value == 0:
-		return fmt.Sprintf("%s here: %s, %s there: %s", plural(e.ours, noun), e.Ours, plural(e.theirs, noun), e.Theirs)
+		return fmt.Sprintf("%s here: %s, %s there: %s", plural.Of(e.ours, noun), e.Ours, plural.Of(e.theirs, noun), e.Theirs)
 	case e.Path == "":
 		return fmt.Sprintf("%s %d: %s here, %s there", noun, e.Value, e.Ours, e.Theirs)
 	}
 	return fmt.Sprintf("%s %d: %s: %s here, %s there", noun, e.Value, e.Path, e.Ours, e.Theirs)
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // maxWork bounds one comparison, in types and fields looked at. Real types stay far below.
