@@ -44,6 +44,7 @@ type pool struct {
 	begunAt   time.Time // when it began, or was given other workers before it was ready
 	restarts  int       // of workers, since the manager began
 	lastEnd   string    // of any worker that was not asked to end
+	endedAt   time.Time // of lastEnd
 	patience  backoff   // before a replacement that is not urgent is tried again
 	notBefore time.Time
 	kept      []*edition // that are not closed: the current one, and those that workers still have
@@ -245,12 +246,17 @@ func (p *pool) stuck() error {
 	case p.mode == pending && p.blocked != nil:
 		return fmt.Errorf("section [%s] waits for another: %w", p.section, p.blocked)
 	case p.late && !p.hasBeenReady():
-		return fmt.Errorf("section [%s] has not been ready within start_timeout, and is tried further: %s", p.section, cmp.Or(p.lastEnd, "no worker has ended yet"))
+		return fmt.Errorf("section [%s] has not been ready within start_timeout, and is tried further: %s", p.section, p.lastEndOrNone())
 	case p.failing() != nil:
 		return fmt.Errorf("section [%s]: its workers end again and again, and are tried slowly: %s", p.section, p.lastEnd)
 	}
 	return nil
 }
+
+// noteEnd takes note of how a worker ended that was not asked to.
+func (p *pool) noteEnd(how string) { p.lastEnd, p.endedAt = how, time.Now() }
+
+func (p *pool) lastEndOrNone() string { return cmp.Or(p.lastEnd, "no worker has ended yet") }
 
 // errGone is the error of a command that meets a section which a reload has removed. While the manager stops there is no command.
 func (p *pool) errGone() error {

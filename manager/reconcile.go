@@ -45,15 +45,19 @@ func (p *pool) reconcile(now time.Time) (next time.Time) {
 	return next
 }
 
-// lateSlack is how much longer than start_timeout a section has: then what became of a first worker that hung is known.
-const lateSlack = time.Second
+// lateSlack is how much longer than start_timeout a section has when none of its workers has ended: one that hung is killed then, and
+// the cause is known a moment later.
+const lateSlack = time.Minute
 
 // noteLate takes note that the section was not ready in time, or returns when that is to be looked at.
 func (p *pool) noteLate(now time.Time) (at time.Time) {
 	if p.late || p.hasBeenReady() || p.mode != on {
 		return at
 	}
-	at = p.begunAt.Add(p.manager.timing(p.service).start + lateSlack)
+	at = p.begunAt.Add(p.manager.timing(p.service).start)
+	if p.endedAt.Before(p.begunAt) {
+		at = at.Add(lateSlack)
+	}
 	p.late = !at.After(now)
 	return at
 }

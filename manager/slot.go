@@ -113,10 +113,10 @@ func (w *slot) over(ready time.Duration, err error) {
 	case w.retiring:
 		p.remove(w)
 	case w.replaces != nil && w.state != Ready:
-		p.lastEnd = w.lastEnd
+		p.noteEnd(w.lastEnd)
 		p.surgeFailed(w, err)
 	default:
-		p.lastEnd = fmt.Sprintf("worker %d %v", w.number, err)
+		p.noteEnd(fmt.Sprintf("worker %d %v", w.number, err))
 		was := w.backoff.looping()
 		wait := w.backoff.after(ready)
 		w.state, w.againAt = Waiting, time.Now().Add(wait)

@@ -216,7 +216,7 @@ func (m *Manager) lacks(p *pool) string {
 	case len(waits) > 0:
 		return p.section + ", which waits for " + waits[0].section
 	}
-	return p.section + ", which is not ready yet: " + firstLine(p.lastEnd)
+	return p.section + ", which is not ready yet: " + firstLine(p.lastEndOrNone())
 }
 
 // stopAll stops the sections, each when those that wait for it have stopped.
