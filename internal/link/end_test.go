@@ -405,3 +405,34 @@ func TestClosedClientEndsNoStream(t *testing.T) {
 	}
 	close(until)
 }
+
+// Where a server closes a link it answers nothing more, even though the connection still takes frames when its handlers return: what
+// they make of the end of their contexts is not what became of the calls.
+func TestClosedServerAnswersNothing(t *testing.T) {
+	near, raw := transporttest.RawPipe(nil)
+	until, entered := make(chan struct{}), make(chan struct{}, 2)
+	server, err := link.NewServer(&lingering{near, until}, handler(func(ctx context.Context, c *link.Incoming) error {
+		entered <- struct{}{}
+		<-ctx.Done()
+		return nil
+	}), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Write(frame(wire.Header{Kind: wire.KindCall, ID: 1, Flags: wire.FlagCancellable | wire.FlagTakes}, nil))
+	wait.Receive(t, "the handler of a stream", entered)
+	raw.Write(frame(wire.Header{Kind: wire.KindCall, ID: 2}, nil))
+	wait.Receive(t, "the handler of a call", entered)
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		server.Close()
+	}()
+	wait.Until(t, "both handlers' end", func() bool { return server.Running() == 0 })
+	close(until)
+	if h, _, err := tryFrame(raw); !errors.Is(err, io.EOF) {
+		t.Errorf("after the link's end came %+v, %v", h, err)
+	}
+	wait.Receive(t, "Close", closed)
+	wait.Return(t, "Wait", server.Wait)
+}

@@ -170,10 +170,10 @@ func (s *Server) fail(cause error) {
 		return
 	}
 	s.err = cause
+	close(s.ended) // before the contexts end: what handlers make of that is not answered
 	for _, c := range s.active {
 		c.end(context.Canceled)
 	}
-	close(s.ended)
 	s.mu.Unlock()
 	if !errors.Is(cause, io.EOF) && !errors.Is(cause, ErrClosed) {
 		s.opt.Logger.Warn().Err(cause).Str("link", s.conn.String()).Msg("link ended")

@@ -325,7 +325,9 @@ func (s *Server) left(w *worker) {
 	}
 }
 
-// reply writes the answer to w's call, unless its caller has gone. A connection that does not take it ends the link.
+// reply writes the answer to w's call, unless its caller has gone. A connection that does not take it ends the link. On a link that
+// has ended nothing is answered, though its connection may still take it: a handler that ends with its context would tell of a call
+// that was cut off as of any other.
 func (s *Server) reply(w *worker, err error) {
 	c := &w.incoming
 	w.head = wire.Header{Kind: wire.KindReply, ID: w.request.head.ID}
@@ -355,6 +357,11 @@ func (s *Server) reply(w *worker, err error) {
 			stop.Done = w.own.gone
 			defer s.untrack(w.own)
 		}
+	}
+	select {
+	case <-s.ended:
+		return
+	default:
 	}
 	if block != nil {
 		_, err = sendBlock(s.conn, block, stop, &w.head, c.ReplyMetadata, len(payload))
