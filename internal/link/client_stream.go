@@ -11,9 +11,10 @@ import (
 // ClientStream is a call with streams, at the side that made it.
 type ClientStream struct {
 	Stream
-	link   *Client
-	call   *call
-	cancel context.CancelFunc // ends Stream.ctx
+	link     *Client
+	call     *call
+	cancel   context.CancelFunc // ends Stream.ctx
+	finished bool               // guarded by mu: Finish has begun, and call may be another's soon
 }
 
 // Open makes a call with streams: sends says that this side sends, takes that the other side does. The request's
@@ -126,6 +127,7 @@ func (s *ClientStream) giveUpLocked(why error) {
 // returns what [Client.Call] does. It is called once, by the goroutine that receives.
 func (s *ClientStream) Finish() (Reply, error) {
 	s.mu.Lock()
+	s.finished = true
 	s.in.dropLocked()
 	s.mu.Unlock()
 	if s.sends {
@@ -155,13 +157,19 @@ func (s *ClientStream) shut() {
 	f.releaseLocked()
 }
 
-// Cancel gives the call up, in whatever phase it is, instead of Finish.
-func (s *ClientStream) Cancel() {
+// GiveUp gives the call up unless it has ended: who receives, or sends, learns of it. Any goroutine may call it, at any time; Finish
+// or Cancel are owed all the same.
+func (s *ClientStream) GiveUp() {
 	s.mu.Lock()
-	if s.call.inFlight {
+	defer s.mu.Unlock()
+	if !s.finished && s.call.inFlight {
 		s.link.giveUpLocked(s.call, context.Canceled)
 	}
-	s.mu.Unlock()
+}
+
+// Cancel gives the call up, in whatever phase it is, instead of Finish.
+func (s *ClientStream) Cancel() {
+	s.GiveUp()
 	reply, _ := s.Finish() // the call was given up: what came of it is nobody's concern
 	reply.Release()
 }

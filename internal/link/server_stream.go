@@ -20,15 +20,11 @@ func (s *Stream) Receives() bool { return s.receives }
 // client, whose Finish drops what comes, and after the end.
 func (s *Stream) StopReceiving() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	tell := s.in.open && !s.in.dropped && s.quit == nil
 	s.in.dropLocked()
-	s.mu.Unlock()
-	if !tell {
-		return
-	}
-	h := wire.Header{Kind: wire.KindStop, ID: s.id}
-	if err := s.conn.Write(s.stop, &h, nil, nil); err != nil {
-		s.end.unwritten(s, err)
+	if tell {
+		s.in.tellLocked(&wire.Header{Kind: wire.KindStop, ID: s.id})
 	}
 }
 
@@ -72,6 +68,7 @@ func (s *Server) closeStream(v *Stream, err error) error {
 		v.out.shutLocked(errOver)
 	}
 	v.in.dropLocked()
+	v.in.toldLocked()
 	v.returned = true
 	if !v.in.open && s.streams[v.id] == v {
 		delete(s.streams, v.id)

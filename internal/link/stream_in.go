@@ -28,6 +28,7 @@ type inflow struct {
 	allowed int      // bytes that the peer may still send
 	came    int64    // bytes that it has sent
 	window  int      // how many bytes the peer may be ahead
+	telling int      // goroutines that tell the peer something of this direction
 	chunks  []*chunk // what has come, the oldest first
 	limit   int      // of an item, in bytes; immutable
 
@@ -234,15 +235,30 @@ func (f *inflow) dueLocked() int {
 	return n
 }
 
-// grantLocked tells the peer of its credit. mu is given back meanwhile. When the peer has gone, what it sent is still to be
-// consumed, and its end comes behind that.
+// grantLocked tells the peer of its credit. When the peer has gone, what it sent is still to be consumed, and its end comes behind
+// that.
 func (f *inflow) grantLocked(n int) {
+	f.tellLocked(&wire.Header{Kind: wire.KindCredit, ID: f.s.id, Timeout: uint64(n)})
+}
+
+// tellLocked writes a frame that says something of this direction. mu is given back meanwhile.
+func (f *inflow) tellLocked(h *wire.Header) {
 	s := f.s
+	f.telling++
 	s.mu.Unlock()
-	defer s.mu.Lock()
-	h := wire.Header{Kind: wire.KindCredit, ID: s.id, Timeout: uint64(n)}
-	if err := s.conn.Write(s.stop, &h, nil, nil); err != nil {
+	if err := s.conn.Write(s.stop, h, nil, nil); err != nil {
 		s.end.unwritten(s, err)
+	}
+	s.mu.Lock()
+	if f.telling--; f.telling == 0 {
+		s.out.idle.Broadcast()
+	}
+}
+
+// toldLocked waits until nothing more is told: a peer that has the reply hears nothing more of its call.
+func (f *inflow) toldLocked() {
+	for f.telling > 0 {
+		f.s.out.idle.Wait()
 	}
 }
 

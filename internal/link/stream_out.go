@@ -36,7 +36,7 @@ type outflow struct {
 	lent    *buffer   // what pending began in
 	spare   []byte    // what is being sent; of who writes
 	writing bool      // somebody writes: the producer, or the flusher
-	idle    sync.Cond // broadcast when nobody writes any more
+	idle    sync.Cond // broadcast when nobody writes, or tells of the other direction, any more
 	given   int64     // bytes that were given to be sent
 	closed  bool      // the end was sent, or is being sent
 	err     error     // why nothing more can be sent

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -739,4 +740,55 @@ func TestSendAfterTheEndOfWhatIsNotReceived(t *testing.T) {
 		t.Error(err)
 	}
 	wait.Until(t, "no stream left", func() bool { return p.server.Streams() == 0 })
+}
+
+// A goroutine that still reads its stream when the handler has returned may be about to give credit. The reply waits for that: a
+// client that has the reply takes a credit for a fault of the protocol, which ends the link.
+func TestCreditComesBeforeTheReply(t *testing.T) {
+	wait.Bubble(t, func(t *testing.T) {
+		near, far := transporttest.Pipe(nil)
+		var sent []wire.Kind
+		held := make(chan struct{})
+		server, err := link.NewServer(&hooked{far, func(h *wire.Header) {
+			if h.Kind == wire.KindCredit {
+				close(held)
+				time.Sleep(time.Second) // all that can happen does
+			}
+			sent = append(sent, h.Kind)
+		}}, handler(func(_ context.Context, c *link.Incoming) error {
+			go func() {
+				for {
+					if _, err := c.Stream.Recv(); err != nil {
+						return
+					}
+				}
+			}()
+			<-held
+			return nil
+		}), nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := link.NewClient(near, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := open(t, t.Context(), client, 0, nil, true, false)
+		for n := range 30 {
+			if err := s.Send(pattern(1000, uint64(n))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait() // all was received, and the credit is held
+		if _, err := finish(s); err != nil {
+			t.Error(err)
+		}
+		client.Close()
+		server.Close()
+		server.Wait()
+		if want := []wire.Kind{wire.KindCredit, wire.KindReply}; !slices.Equal(sent, want) {
+			t.Errorf("the server sent %v, want %v", sent, want)
+		}
+		time.Sleep(time.Minute) // the sentry goes when it has seen nothing for a while
+	})
 }
