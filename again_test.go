@@ -408,6 +408,10 @@ func TestLargeItem(t *testing.T) {
 	defer up.Close()
 	_, err = up.Join(t.Context(), items)
 	tooLarge(err, true) // the call was given up
+	_, err = collect(up.Lengths(t.Context(), func(yield func(string, error) bool) {
+		_ = yield("short", nil) && yield(strings.Repeat("x", 2<<10), nil)
+	}))
+	tooLarge(err, true) // the method has ended well
 
 	dir = tempDir(t)
 	first := dying(t, &hotline.Dialer{Dir: dir})

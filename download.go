@@ -3,6 +3,8 @@ package hotline
 import (
 	"io"
 	"reflect"
+	"sync"
+	"sync/atomic"
 )
 
 // download is the function where the server streams bytes.
@@ -23,11 +25,17 @@ func (c *streamCall) download() []reflect.Value {
 // the reader has come to its end.
 func (c *streamCall) openIntercepted() (*incomingReader, error) {
 	opened, ended := make(chan *incomingReader, 1), make(chan error, 1)
+	var empty *incomingReader // whose call has ended
 	go func() {
 		ended <- c.intercepted(func() error {
 			r, err := c.openReader()
 			if err != nil {
 				return err
+			}
+			if r.err != nil {
+				empty = r
+				c.measure()
+				return nil
 			}
 			r.over, r.ended = make(chan error), ended
 			opened <- r
@@ -40,7 +48,7 @@ func (c *streamCall) openIntercepted() (*incomingReader, error) {
 	case r := <-opened:
 		return r, nil
 	case err := <-ended:
-		return nil, err
+		return empty, err
 	}
 }
 
@@ -49,9 +57,7 @@ func (c *streamCall) openReader() (*incomingReader, error) {
 	if err := c.begin(); err != nil {
 		return nil, err
 	}
-	if c.src.IsValid() {
-		go c.send()
-	}
+	c.startSending()
 	r := &incomingReader{call: c}
 	err := c.v.Wait()
 	for err != nil && c.repeat(err) {
@@ -69,8 +75,11 @@ func (c *streamCall) openReader() (*incomingReader, error) {
 
 // incomingReader is the bytes that a server streams.
 type incomingReader struct {
-	call *streamCall
-	err  error // why there is nothing more; the call has ended then
+	call   *streamCall
+	closed atomic.Bool // Close was called
+
+	mu  sync.Mutex // held by who reads, or ends the call
+	err error      // guarded by mu: why there is nothing more; the call has ended then
 
 	// Where there are interceptors over tells them how the call has ended, and ended what they make of it.
 	over, ended chan error
@@ -78,6 +87,8 @@ type incomingReader struct {
 
 // Read implements io.Reader.
 func (r *incomingReader) Read(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.err != nil {
 		return 0, r.err
 	}
@@ -91,6 +102,8 @@ func (r *incomingReader) Read(p []byte) (int, error) {
 // WriteTo implements io.WriterTo, for io.Copy: it saves a copy.
 func (r *incomingReader) WriteTo(w io.Writer) (int64, error) {
 	return writeTo(w, func() ([]byte, error) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		if r.err != nil {
 			return nil, r.err
 		}
@@ -102,11 +115,22 @@ func (r *incomingReader) WriteTo(w io.Writer) (int64, error) {
 	})
 }
 
-// fail ends the call.
+// fail ends the call, whose stream has ended with err.
 func (r *incomingReader) fail(err error) {
+	if r.closed.Load() {
+		r.leave()
+		return
+	}
 	if r.err = r.conclude(r.call.end(err)); r.err == nil {
 		r.err = io.EOF
 	}
+}
+
+// leave gives the call up.
+func (r *incomingReader) leave() {
+	r.call.cancel()
+	r.conclude(r.call.callError(errLeft))
+	r.err = r.call.callError(ErrClosed)
 }
 
 // conclude returns what the interceptors make of the end of the call.
@@ -118,12 +142,15 @@ func (r *incomingReader) conclude(err error) error {
 	return <-r.ended
 }
 
-// Close gives the call up unless it has ended. It is idempotent.
+// Close gives the call up unless it has ended. Any goroutine may call it, also while another reads: that one gets [ErrClosed]. It is
+// idempotent.
 func (r *incomingReader) Close() error {
+	r.closed.Store(true)
+	r.call.v.GiveUp() // who reads returns
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.err == nil {
-		r.call.cancel()
-		r.conclude(r.call.callError(errLeft))
-		r.err = r.call.callError(ErrClosed)
+		r.leave()
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func (c *Call) answerer(s *session) {
 func (b *binding) intercepted(ctx context.Context, c *Client, first *request) (reply link.Reply, err error) {
 	r := *first // a copy, as in callAgain
 	call := b.newCall(c)
-	call.RequestSize = int64(len(r.Payload))
+	call.RequestSize, call.shared = int64(len(r.Payload)), r.Loan.Shared()
 	err = chain(c.dialer.Interceptors).around(ctx, call, func(ctx context.Context) (err error) {
 		reply.Release()      // of a call before
 		r.Ends = time.Time{} // likewise

@@ -66,6 +66,7 @@ type Call struct {
 	// ([Dialer.Direct]) has none.
 	RequestSize, ReplySize int64
 
+	shared   bool   // at the client: the arguments are in memory that the method may have changed
 	entered  bool   // next was called
 	answered bool   // the method has returned
 	maybe    error  // at the client: of an attempt that was, or may have been, executed
@@ -150,8 +151,8 @@ func (c *Call) Outcome(err error) string {
 
 // Repeatable reports whether a call that ended with err may be made again, by a second next of the client, and whether
 // that is worth while: it was not executed, for a reason that may pass, such as a server with too many calls or one
-// that could not be reached; or the link was lost while an idempotent method may have run. It is never so for a call
-// that streams, and on the server.
+// that could not be reached; or the link was lost while an idempotent method may have run, and its arguments are not in a
+// [Buffer] that it may have changed. It is never so for a call that streams, and on the server.
 func (c *Call) Repeatable(err error) bool {
 	if c.Incoming || c.Kind > OneWay {
 		return false
@@ -164,7 +165,7 @@ func (c *Call) Repeatable(err error) bool {
 	case errors.Is(err, ErrClosed) || errors.As(err, &mismatch):
 		return false
 	case errors.Is(err, ErrMaybeExecuted):
-		return c.Idempotent && errors.Is(err, link.ErrLost)
+		return c.Idempotent && !c.shared && errors.Is(err, link.ErrLost)
 	}
 	return errors.Is(err, ErrNotExecuted) && (errors.Is(err, link.ErrLost) || errors.Is(err, link.ErrDraining))
 }

@@ -100,9 +100,7 @@ func (c *streamCall) iterate(item *cell, yield func(error) bool) (left bool, err
 		}
 		c.measure()
 	}()
-	if c.src.IsValid() {
-		go c.send()
-	}
+	c.startSending()
 	for {
 		if err := c.takes.receive(&c.v.Stream, item); err != nil {
 			if c.repeat(err) {
@@ -140,6 +138,30 @@ var errLeft = fmt.Errorf("the stream was left: %w", context.Canceled)
 
 func (c *streamCall) callError(err error) error { return c.client.dialer.known.callError(c.name, err) }
 
+// startSending sends what the call is to send, if anything, on a goroutine of its own.
+func (c *streamCall) startSending() {
+	if !c.src.IsValid() {
+		return
+	}
+	go func() {
+		sent := false
+		defer func() {
+			if sent {
+				return
+			}
+			if v := recover(); v != nil {
+				panic(v) // at once: the end may have to wait
+			}
+			c.closeSend(errProducerExited)
+		}()
+		c.send()
+		sent = true
+	}()
+}
+
+// errProducerExited is the end of a stream whose producer called runtime.Goexit.
+var errProducerExited = errors.New("the producer of the stream ended its goroutine (runtime.Goexit)")
+
 // send sends what the call is to send, and its end. It returns why it could not, which the server has learnt then; what
 // else may go wrong the call tells in the end.
 func (c *streamCall) send() error {
@@ -165,14 +187,14 @@ func (c *streamCall) end(err error) error {
 	if failed == nil && err != io.EOF {
 		failed = err
 	}
-	if failed == nil {
-		return nil
-	}
 	if fault := c.fault.Load(); fault != nil && !unexecuted(failed) {
-		answered := !errors.Is(failed, ErrMaybeExecuted)
-		if failed = *fault; !answered {
+		answered := failed != nil && !errors.Is(failed, ErrMaybeExecuted)
+		if failed = *fault; !answered { // or well, by a method that went on
 			failed = fmt.Errorf("%w: %w", ErrMaybeExecuted, failed)
 		}
+	}
+	if failed == nil {
+		return nil
 	}
 	return c.callError(failed)
 }

@@ -34,6 +34,7 @@ type streamMethods struct {
 	Put     func(ctx context.Context, name []byte, r io.Reader) ([]byte, error)
 	Get     func(ctx context.Context, name []byte) (io.ReadCloser, error)
 	Upper   func(ctx context.Context, r io.Reader) (io.ReadCloser, error)
+	Lengths func(ctx context.Context, of iter.Seq2[string, error]) iter.Seq2[int, error]
 	Endless func(ctx context.Context) iter.Seq2[uint8, error]
 	Swallow func(ctx context.Context, of iter.Seq2[bool, error]) error
 }
@@ -173,6 +174,17 @@ func (s *streamServer) Upper(_ context.Context, r io.Reader) (io.ReadCloser, err
 		}
 	}()
 	return out, nil
+}
+
+// Lengths ends well where its stream fails.
+func (s *streamServer) Lengths(_ context.Context, of iter.Seq2[string, error]) iter.Seq2[int, error] {
+	return func(yield func(int, error) bool) {
+		for s, err := range of {
+			if err != nil || !yield(len(s), nil) {
+				return
+			}
+		}
+	}
 }
 func (s *streamServer) Endless(ctx context.Context) iter.Seq2[uint8, error] {
 	return func(yield func(uint8, error) bool) {
