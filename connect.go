@@ -42,9 +42,11 @@ import (
 // sides. ctx, like the timeout, is for the stream as a whole. What a client streams is iterated by the calling
 // goroutine; where both sides stream, by a goroutine of its own that ends with the next item after the call has:
 // items that wait for something should give up when ctx ends. A function that returns an io.ReadCloser waits for the
-// first bytes, so that a method that fails at once fails the call; Close frees the call and must be called.
+// first bytes, so that a method that fails at once fails the call; Close frees the call and must be called, by any
+// goroutine: one that reads meanwhile gets [ErrClosed].
 //
-// A stream's consumer is at most 256 KiB behind its producer, who waits then. Nobody else does.
+// A stream's consumer is at most 1 MiB behind its producer, who waits then, and by less where many streams share a link. Nobody
+// else waits.
 //
 // After [Connect] the functions may be called by many goroutines at once. They keep nothing of their arguments once
 // they have returned, and their results belong to the caller. A [Buffer] has rules of its own. The errors are those
