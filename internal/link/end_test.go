@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -434,5 +435,25 @@ func TestClosedServerAnswersNothing(t *testing.T) {
 		t.Errorf("after the link's end came %+v, %v", h, err)
 	}
 	wait.Receive(t, "Close", closed)
+	wait.Return(t, "Wait", server.Wait)
+}
+
+// A stream that is cut off by its call's deadline does not end well, though its handler returns no error.
+func TestDeadlineEndsNoStreamWell(t *testing.T) {
+	near, raw := transporttest.RawPipe(nil)
+	server, err := link.NewServer(near, handler(func(ctx context.Context, c *link.Incoming) error {
+		<-ctx.Done()
+		return nil
+	}), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, streams := range []wire.Flags{wire.FlagTakes, wire.FlagSends} {
+		raw.Write(frame(wire.Header{Kind: wire.KindCall, ID: uint64(id + 1), Flags: wire.FlagCancellable | streams, Timeout: uint64(time.Millisecond)}, nil))
+		if h, _ := readFrame(t, raw); h.Kind != wire.KindError || wire.Code(h.Method) != wire.CodeDeadline {
+			t.Errorf("the answer is %+v", h)
+		}
+	}
+	server.Close()
 	wait.Return(t, "Wait", server.Wait)
 }

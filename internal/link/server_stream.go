@@ -57,7 +57,7 @@ func (s *Server) openStream(w *worker) error {
 }
 
 // closeStream ends the streams of a call whose handler has returned, before its reply: all that was sent leaves
-// first. It returns the call's error.
+// first. It returns the call's error: a stream that its handler ended well when the call's time was over has not come to its end.
 func (s *Server) closeStream(v *Stream, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,6 +66,9 @@ func (s *Server) closeStream(v *Stream, err error) error {
 			err = unsent
 		}
 		v.out.shutLocked(errOver)
+	}
+	if err == nil {
+		err = v.ctx.Err()
 	}
 	v.in.dropLocked()
 	v.in.toldLocked()
