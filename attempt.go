@@ -30,20 +30,13 @@ func (c *Client) send(ctx context.Context, s *session, first bool, r *request) (
 	default:
 		reply, err = s.link.Call(ctx, &r.Request)
 	}
-	if r.Shared {
-		c.scout.overlap()
-	}
 	return reply, err
 }
 
 // open is send for a call that streams.
 func (c *Client) open(ctx context.Context, s *session, first bool, r *request, sig *signature) (*link.ClientStream, error) {
 	r.by, r.IfIdle = s, first && c.pool.several.Load()
-	v, err := s.link.Open(ctx, &r.Request, sig.sends != nil, sig.takes != nil)
-	if r.Shared {
-		c.scout.overlap()
-	}
-	return v, err
+	return s.link.Open(ctx, &r.Request, sig.sends != nil, sig.takes != nil)
 }
 
 // do makes a call by try, which makes one attempt, over one link after another until it has an outcome.
@@ -60,7 +53,7 @@ func (c *Client) do(ctx context.Context, method string, idempotent bool, try fun
 }
 
 // retry makes a call again that ended with cause over s, for as long as that is safe and another link can be had: until ctx
-// ends, or for Dialer.Timeout when it has no deadline.
+// ends, or, when it has no deadline, until no link could be had for Dialer.Timeout in all.
 func (c *Client) retry(ctx context.Context, method string, idempotent bool, s *session, cause error, try func(s *session, first bool) error) error {
 	var maybe error
 	refused := 0
@@ -87,7 +80,9 @@ func (c *Client) retry(ctx context.Context, method string, idempotent bool, s *s
 			return overall(maybe, noOther(cause, err))
 		}
 		s = next
+		began := time.Now()
 		cause = try(s, false)
+		limit = limit.Add(time.Since(began)) // it is for the time without a link
 	}
 	return overall(maybe, cause)
 }

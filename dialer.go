@@ -253,6 +253,6 @@ func (c *Client) newLink(conn link.Conn, w *wire.Welcome) (*link.Client, error) 
 	}
 	return link.NewClient(conn, &link.Options{
 		MaxMessage: c.dialer.MaxMessage, PeerMaxMessage: int(min(w.MaxMessage, 1<<31-1)), MaxInFlight: limit,
-		Logger: c.dialer.Logger, Buffers: c.buffers, Identify: c.dialer.known.identify,
+		Logger: c.dialer.Logger, Buffers: c.buffers, Identify: c.dialer.known.identify, Overlap: c.scout.overlap,
 	})
 }

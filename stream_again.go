@@ -24,6 +24,7 @@ type attempt struct {
 	failed   error
 	maybe    error     // of an attempt before that may have been executed
 	limit    time.Time // for other attempts where the context has no deadline; zero while there were none
+	began    time.Time // when v was, where it is another attempt
 
 	mu      sync.Mutex
 	turn    *sync.Cond         // of mu, made with next: something below has changed
@@ -91,6 +92,8 @@ func (c *streamCall) repeat(err error) bool {
 	c.finished = true
 	if c.limit.IsZero() {
 		c.limit = time.Now().Add(c.client.dialer.Timeout)
+	} else {
+		c.limit = c.limit.Add(time.Since(c.began)) // it is for the time without a link
 	}
 	if c.failed == nil || !again(c.failed, c.tags.idempotent) || c.request.Ends.IsZero() && tooLate(c.ctx, c.limit) || !c.reopen() {
 		c.settle()
@@ -119,7 +122,7 @@ func (c *streamCall) reopen() bool {
 		c.failed = err
 		return false
 	}
-	c.v, c.next = v, v
+	c.v, c.next, c.began = v, v, time.Now()
 	if err := c.resendLocked(v); err != nil {
 		c.failed = fmt.Errorf("%w: %w", ErrMaybeExecuted, err)
 		v.Cancel()

@@ -68,8 +68,10 @@ func (l *Client) begin(ctx context.Context, deadline int64, r *Request, ping boo
 		l.mu.Unlock()
 		return nil, err
 	}
-	if r.Shared = l.table.inFlight() > 0; r.Shared && r.IfIdle {
+	overlaps := l.table.inFlight() > 0
+	if overlaps && r.IfIdle {
 		l.mu.Unlock()
+		l.opt.Overlap()
 		return nil, errBusy
 	}
 	c := l.table.take()
@@ -79,6 +81,7 @@ func (l *Client) begin(ctx context.Context, deadline int64, r *Request, ping boo
 			l.mu.Unlock()
 			return nil, err
 		}
+		overlaps = false // that was said before it waited
 	}
 	c.inFlight, c.fresh, c.place, c.ping = true, r.Fresh, r.InPlace, ping
 	if !r.oneway { // else it is the server's business alone
@@ -86,6 +89,9 @@ func (l *Client) begin(ctx context.Context, deadline int64, r *Request, ping boo
 	}
 	l.began++
 	l.mu.Unlock()
+	if overlaps {
+		l.opt.Overlap()
+	}
 	return c, nil
 }
 
@@ -94,6 +100,7 @@ func (l *Client) beginSlow(ctx context.Context, deadline int64) (*call, error) {
 	w := &slotWaiter{got: make(chan struct{})}
 	l.table.queue = append(l.table.queue, w)
 	l.mu.Unlock()
+	l.opt.Overlap()
 	var late <-chan time.Time
 	if deadline != 0 {
 		t := time.NewTimer(time.Duration(deadline - l.clock.now()))

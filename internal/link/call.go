@@ -19,8 +19,7 @@ type Request struct {
 	Values   Values        // in place of Payload, with Enter alone
 	IfIdle   bool          // only if no other call is in flight on the link: else the call fails with ErrBusy at once
 
-	Shared bool      // set by Call, Send, Enter and Open: others were in flight when it began
-	Ends   time.Time // likewise, where there is a Timeout, by the first of them: when it is over
+	Ends time.Time // set, where there is a Timeout, by the first of Call, Send, Enter and Open: when it is over
 
 	oneway bool          // nobody waits for the reply: it comes by Send
 	stream *ClientStream // what Open makes of it

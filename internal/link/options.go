@@ -47,6 +47,10 @@ type Options struct {
 	// makes its own.
 	Methods *Methods
 
+	// Overlap is called on a Client when a call begins while others are in flight, before it may have to wait; nothing by default. It
+	// is called often, by all callers, and is to be quick.
+	Overlap func()
+
 	// Buffers is where message buffers come from; links of one process should share one; by default a link has
 	// its own.
 	Buffers *Buffers
@@ -75,6 +79,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if v.MaxInFlight < 0 || v.MaxInFlight > MaxMaxInFlight {
 		return v, fmt.Errorf("MaxInFlight is %d calls, it must be from 1 to %d", v.MaxInFlight, MaxMaxInFlight)
+	}
+	if v.Overlap == nil {
+		v.Overlap = func() {}
 	}
 	if v.Logger == nil {
 		nop := zerolog.Nop()
