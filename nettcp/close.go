@@ -69,11 +69,11 @@ func (c *Conn) finishWriting(cause error, by time.Time) {
 	}
 }
 
-// awaitIdle waits until nobody is in charge of writing. Only Close calls it.
+// awaitIdle waits until nobody is in charge of writing, or about to be. Only Close calls it.
 func (c *Conn) awaitIdle(stop link.Stop) {
 	w := &c.out
 	w.mu.Lock()
-	if !w.busy {
+	if !w.busy && w.corked == 0 {
 		w.mu.Unlock()
 		return
 	}

@@ -54,18 +54,22 @@ func (c *Conn) writeSecure(stop link.Stop, h *wire.Header, metadata, payload []b
 	w.queued -= size // what it came to was counted by queueCipher
 	w.grantLocked()
 	lead := !w.busy && w.next != nil && !w.broken
-	w.busy = w.busy || lead
-	w.mu.Unlock()
-	if err != nil {
-		if cause := c.failure(); cause != nil {
-			return cause // and no end: what a peer sent before it went is still read
-		}
-		return c.fail(c.errorf("write: %w", err))
-	}
 	if lead {
+		w.busy = true
+	} else if !w.busy {
+		w.leaveLocked()
+	}
+	w.mu.Unlock()
+	if lead { // also where the session has failed: it may have said why
 		c.drive()
 	}
-	return nil
+	if err == nil {
+		return nil
+	}
+	if cause := c.failure(); cause != nil {
+		return cause // and no end: what a peer sent before it went is still read
+	}
+	return c.fail(c.errorf("write: %w", err))
 }
 
 // encrypt hands one frame to the session. The session is locked against others meanwhile, because it may take two

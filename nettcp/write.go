@@ -34,7 +34,7 @@ type writer struct {
 	next    *buffer       // frames that nobody has begun to send; nil for none
 	queued  int           // bytes of next and out that the kernel has not taken, and room promised to waiters
 	waiters waiters       // callers for whom there was no room
-	idle    chan struct{} // made by Close; closed when nobody is in charge
+	idle    chan struct{} // made by Close; closed when nobody is in charge, or about to be
 
 	// These belong to who is in charge.
 	out   *buffer   // frames being sent; nil for none
@@ -236,10 +236,10 @@ func (c *Conn) takeNext() bool {
 	return false
 }
 
-// leaveLocked gives up being in charge. The caller holds w.mu.
+// leaveLocked gives up being in charge. Who is about to fill next may be so after it. The caller holds w.mu.
 func (w *writer) leaveLocked() {
 	w.busy = false
-	if w.idle != nil {
+	if w.idle != nil && w.corked == 0 {
 		close(w.idle)
 		w.idle = nil
 	}
