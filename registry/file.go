@@ -115,13 +115,16 @@ func claims(names []string, want func(claim) bool) []claim {
 }
 
 // read returns the instance that c's JSON file tells of. Whatever does not agree with the lock file's name is an
-// error: the file was not written by this package.
+// error: the file was not written by this package. One that is no regular file is not read: a FIFO may never end.
 func (d *Dir) read(c claim) (Instance, error) {
 	f, err := os.OpenFile(filepath.Join(d.path, c.jsonFile()), os.O_RDONLY|openFlags, 0)
 	if err != nil {
 		return Instance{}, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return Instance{}, errors.Join(err, errors.New("the entry is no regular file"))
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxEntry))
 	if err != nil {
 		return Instance{}, err

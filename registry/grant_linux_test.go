@@ -95,6 +95,37 @@ func TestGrant(t *testing.T) {
 	}
 }
 
+// A FIFO in place of an entry, which another user may make, does not hold up those who look.
+func TestFIFOForAnEntry(t *testing.T) {
+	for _, whose := range []string{"own", "granted"} {
+		t.Run(whose, func(t *testing.T) {
+			d := open(t)
+			dir, id := d.Path(), ""
+			if whose == "own" {
+				id = register(t, d, "echo_serv", "5555", "1").Instance().ID
+			} else {
+				root(t)
+				dir = grant(t, d, "echo_serv", "5555").Path()
+				id = strings.TrimPrefix(startAs(t, dir, "echo_serv", "5555").says(t), "ready ")
+			}
+			path := filepath.Join(dir, "5555-"+id+".json")
+			if err := errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			f, err := os.OpenFile(path, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			wait.Return(t, "List", func() {
+				if all, err := d.List(); err != nil || len(all) != 0 {
+					t.Errorf("got %s, %v, want none", keys(all), err)
+				}
+			})
+		})
+	}
+}
+
 // A stamp differs when an instance of another user has come.
 func TestStampOfGrants(t *testing.T) {
 	root(t)
