@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"hotline/internal/worker"
 	"hotline/manager/internal/gobuild"
@@ -30,12 +31,18 @@ type edition struct {
 func (e *edition) command(m *Manager, mode worker.Mode, stdout, stderr func(line []byte, more bool)) *command {
 	c := &command{
 		path: e.program.path, dir: m.dirOf(), env: append(slices.Clip(m.env), "HOTLINE_DIR="+e.home(m)), mode: mode, service: e.service,
-		stopTimeout: m.timing(e.service).stop, listeners: e.listeners(), methods: methodNames(e.services), stdout: stdout, stderr: stderr,
+		stopTimeout: e.stopTimeout(m), listeners: e.listeners(), methods: methodNames(e.services), stdout: stdout, stderr: stderr,
 	}
 	if mode == worker.Describe && e.service.Binary == "" {
 		c.args = []string{gobuild.DescribeArgument}
 	}
 	return c
+}
+
+// stopTimeout returns the edition's stop_timeout: what its workers were told when they were started holds for them.
+func (e *edition) stopTimeout(m *Manager) time.Duration {
+	t := m.timing(e.service)
+	return t.stop
 }
 
 // home returns the runtime directory of the edition's workers.

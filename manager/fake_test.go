@@ -96,6 +96,8 @@ func fake(args []string) error {
 		if err := exec.Command("sleep", "1000").Start(); err != nil {
 			return err
 		}
+	case "stubborn":
+		fmt.Println("asked to end within", s.StopTimeout)
 	case "chatty":
 		for i := range 500 {
 			fmt.Println("line", i)

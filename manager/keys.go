@@ -88,7 +88,7 @@ func serviceKeys() []serviceKey {
 			}},
 		durationKey("start_timeout", onSettings, 10*time.Millisecond, maxDuration, false,
 			"10ms or more; default: 5m; a worker that is not ready by then is killed", func(s *Service) *time.Duration { return &s.StartTimeout }),
-		durationKey("stop_timeout", onSettings, 10*time.Millisecond, maxDuration, false,
+		durationKey("stop_timeout", onRestart, 10*time.Millisecond, maxDuration, false,
 			"10ms or more; default: 12s; a worker that has not stopped by then is killed", func(s *Service) *time.Duration { return &s.StopTimeout }),
 		durationKey("drain_timeout", onSettings, 10*time.Millisecond, maxDuration, false,
 			"10ms or more; default: 5m; a worker that is replaced, or one too many, and has not finished its calls by then is stopped",

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"hotline"
 	"hotline/internal/plural"
@@ -38,12 +37,9 @@ func ping(ctx context.Context, dir, home string, services []worker.Description, 
 	return errors.Join(errs...)
 }
 
-// pingOne calls one service. Its deadline is that of ctx alone.
+// pingOne calls one service, until ctx ends: nothing else bounds it.
 func pingOne(ctx context.Context, dir, port, socket string) error {
-	d := &hotline.Dialer{Dir: dir, MaxSpin: -1}
-	if end, ok := ctx.Deadline(); ok {
-		d.Timeout = max(time.Until(end), time.Millisecond)
-	}
+	d := &hotline.Dialer{Dir: dir, MaxSpin: -1, Timeout: maxDuration}
 	c, err := d.Dial(ctx, port, socket)
 	if err != nil {
 		return err

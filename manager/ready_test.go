@@ -148,7 +148,7 @@ func TestReadyThatDoesNotAnswer(t *testing.T) {
 		s := r.Status()
 		return len(s) > 0 && s[0].Workers[0].Restarts > 0
 	})
-	if end := r.Status()[0].LastEnd; !strings.Contains(end, "it said that it is ready, but does not answer") &&
+	if end := r.Status()[0].LastEnd; !strings.Contains(end, "it said that it is ready, but did not answer within 1s") &&
 		!strings.Contains(end, "it was not ready within 1s") {
 		t.Errorf("it ended: %s", end)
 	}

@@ -168,6 +168,9 @@ func (p *pool) adopt(s *Service) {
 	t.set(&p.patience)
 	for _, w := range p.slots {
 		t.set(&w.backoff)
+		if w.startEnds != nil {
+			w.startEnds.Reset(w.startsIn())
+		}
 	}
 }
 

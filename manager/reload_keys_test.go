@@ -167,11 +167,46 @@ func TestReloadOfEachKey(t *testing.T) {
 	}
 }
 
+// A worker has as much of stop_timeout as it was told when it was started, also after a reload of another one.
+func TestReloadOfStopTimeout(t *testing.T) {
+	l := newLab(t)
+	text := "[one]\nbinary = " + l.program("stubborn", "a", "1") + "\ndrain_timeout = 10ms\n"
+	r := l.run(l.config("%sstop_timeout = 10ms\n", text), Options{})
+	r.until("ready", isReady)
+	r.reload(l, text+"stop_timeout = 300ms\n")
+	r.out.Has(t, "one: worker 1 did not stop within 10ms and was killed")
+	r.must(r.Stop(t.Context(), "one", nil))
+	r.out.Has(t, "one: worker 2 did not stop within 300ms and was killed")
+	wait.Until(t, "what the workers were told", func() bool {
+		var told []string
+		for _, line := range l.records("run/logs/one.log") {
+			if words, ok := strings.CutPrefix(line.Message, "asked to end within "); ok {
+				told = append(told, words)
+			}
+		}
+		return slices.Equal(told, []string{"10ms", "300ms"})
+	})
+}
+
+// A worker that is on its way has as much time as start_timeout says by then.
+func TestReloadOfStartTimeout(t *testing.T) {
+	l := newLab(t)
+	text := "[one]\nbinary = " + l.program("slow", "a", "1") + "\nrestart_min = 1h\nrestart_max = 1h\n"
+	r := l.run(l.config("%sstart_timeout = 1h\n", text), Options{})
+	r.until("a process", func(w *WorkerStatus) bool { return w.PID != 0 })
+	l.write("%sstart_timeout = 50ms\n", text)
+	if _, err := r.Reload(t.Context(), false, nil); err != nil {
+		t.Fatal(err)
+	}
+	r.until("its end", func(w *WorkerStatus) bool { return w.State == Waiting })
+	r.out.Has(t, "one: worker 1 was killed: it was not ready within 50ms")
+}
+
 // What [defaults] says holds for the sections that do not say it themselves, and for manager.log.
 func TestReloadOfDefaults(t *testing.T) {
 	l := newLab(t)
 	sections := "[one]\nbinary = " + l.program("serve", "a", "1") + "\n[two]\nbinary = " + l.program("serve", "b", "2") +
-		"\nlog_dir = own\nnice = 19\nstop_timeout = 10s\n"
+		"\nlog_dir = own\nnice = 19\ndrain_timeout = 10s\n"
 	r := l.run(l.config("%s", sections), Options{})
 	r.until("ready", isReady)
 	for _, test := range []struct {
@@ -179,8 +214,8 @@ func TestReloadOfDefaults(t *testing.T) {
 		changes  []string
 		replaced string
 	}{
-		{"[defaults]\nstop_timeout = 9s\n", []string{`one settings stop_timeout from its default to "9s"`}, ""},
-		{"[defaults]\nnice = 18\n", []string{`one restart nice from its default to "18"`, `one settings stop_timeout from "9s" to its default`}, "one"},
+		{"[defaults]\ndrain_timeout = 9s\n", []string{`one settings drain_timeout from its default to "9s"`}, ""},
+		{"[defaults]\nnice = 18\n", []string{`one restart nice from its default to "18"`, `one settings drain_timeout from "9s" to its default`}, "one"},
 		{"[defaults]\nlog_dir = moved\n", []string{`manager settings log_dir from its default to "moved"`,
 			`one restart log_dir from its default to "moved", nice from "18" to its default`}, "one"},
 		{"[defaults]\nlog_dir = moved\nlog_total_bytes = 8388608\n", []string{`manager settings log_total_bytes from its default to "8388608"`,
@@ -240,9 +275,9 @@ func TestReloadOfSections(t *testing.T) {
 	if err := r.Stop(t.Context(), "one", nil); err != nil {
 		t.Fatal(err)
 	}
-	got = r.reload(l, two+one+"nice = 19\nmin_proc_num = 2\nstop_timeout = 9s\n")
+	got = r.reload(l, two+one+"nice = 19\nmin_proc_num = 2\ndrain_timeout = 9s\n")
 	want := []string{`one restart nice from its default to "19"`, `one scale min_proc_num from its default to "2"`,
-		`one settings stop_timeout from its default to "9s"`}
+		`one settings drain_timeout from its default to "9s"`}
 	if !slices.Equal(got.changes, want) || got.after["one"] != "" || got.before["two"] != got.after["two"] || r.Status()[1].State != Stopped {
 		t.Errorf("a stopped section: got %+v, %v, want %q", got, r.Status()[1].State, want)
 	}

@@ -52,12 +52,12 @@ func TestReload(t *testing.T) {
 			`one scale min_proc_num from its default to "2"`, []string{"two"}, "same 1, one 2, two 1"},
 		{"scale down", "[one]\nbinary = " + a + "\nmax_proc_num = 3\n[two]\nbinary = " + b,
 			`one scale min_proc_num from "2" to its default`, []string{"two"}, "same 1, one 1, two 1"},
-		{"settings", "[one]\nbinary = " + a + "\nmax_proc_num = 3\nstop_timeout = 3s\nmax_proc_age = 1h\n[two]\nbinary = " + b + "\nafter = one",
-			`one settings max_proc_age from its default to "1h", stop_timeout from its default to "3s"; two settings after from its default to "one"`,
+		{"settings", "[one]\nbinary = " + a + "\nmax_proc_num = 3\ndrain_timeout = 3s\nmax_proc_age = 1h\n[two]\nbinary = " + b + "\nafter = one",
+			`one settings max_proc_age from its default to "1h", drain_timeout from its default to "3s"; two settings after from its default to "one"`,
 			[]string{"one", "two"}, "same 1, one 1, two 1"},
 		{"restart", "[one]\nbinary = " + a + "\ntcp_bind = 127.0.0.1\n[two]\nbinary = " + b + "\nlog_dir = others",
 			`one restart tcp_bind from its default to "127.0.0.1"; one scale max_proc_num from "3" to its default; ` +
-				`one settings max_proc_age from "1h" to its default, stop_timeout from "3s" to its default; ` +
+				`one settings max_proc_age from "1h" to its default, drain_timeout from "3s" to its default; ` +
 				`two restart log_dir from its default to "others"; two settings after from "one" to its default`,
 			nil, "same 1, one 1, two 1"},
 		{"add and remove", "[one]\nbinary = " + a + "\ntcp_bind = 127.0.0.1\n[three]\nbinary = " + c + "\nmin_proc_num = 2",

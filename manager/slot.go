@@ -28,7 +28,8 @@ type slot struct {
 	ordered    order        // the last one
 	orderedAt  time.Time    // of the last one
 	process    *process
-	started    time.Time // of the process
+	started    time.Time   // of the process
+	startEnds  *time.Timer // for a process that is not ready by then; nil before the first
 	readySince time.Time
 	restarts   int
 	lastEnd    string
@@ -54,7 +55,7 @@ func (w *slot) begin() {
 	}
 	orders := make(chan order, 2) // each order is given once
 	w.state, w.orders, w.ordered, w.started = Starting, orders, noOrder, time.Now()
-	s := &watch{slot: w, edition: w.edition, timing: p.manager.timing(p.service), orders: orders, begun: w.started}
+	s := &watch{slot: w, edition: w.edition, orders: orders, begun: w.started}
 	p.watches.Go(func() {
 		ready, err := s.run()
 		p.update(func() { w.over(ready, err) })
@@ -82,6 +83,12 @@ func (w *slot) release() {
 	default:
 		w.retire(orderStop)
 	}
+}
+
+// startsIn returns how much of start_timeout, which a reload may change meanwhile, the process still has.
+func (w *slot) startsIn() time.Duration {
+	t := w.pool.manager.timing(w.pool.service)
+	return time.Until(w.started.Add(t.start))
 }
 
 // drainsUntil returns when a worker that was released is asked to stop, whatever it does then; zero for never.
@@ -144,9 +151,9 @@ func (w *slot) status() WorkerStatus {
 type watch struct {
 	slot    *slot
 	edition *edition
-	timing  timing
 	orders  <-chan order
 	begun   time.Time
+	start   *time.Timer // slot.startEnds
 
 	last    tail // of its standard error
 	process *process
@@ -173,7 +180,11 @@ func (s *watch) run() (ready time.Duration, err error) {
 	}
 	p := s.process
 	w.pool.tally.begin(p)
-	w.pool.update(func() { w.process, w.started = p, s.begun })
+	w.pool.update(func() {
+		w.process, w.started = p, s.begun
+		s.start = time.NewTimer(w.startsIn())
+		w.startEnds = s.start
+	})
 	ctx, cancel := context.WithCancel(context.Background()) // of the ping
 	err = s.follow(ctx)
 	w.pool.tally.end(p)
@@ -188,9 +199,9 @@ func (s *watch) run() (ready time.Duration, err error) {
 
 // follow returns when the process has ended.
 func (s *watch) follow(ctx context.Context) error {
-	start, notice := time.NewTimer(s.timing.start), time.NewTicker(s.slot.pool.manager.noticeEvery)
-	defer start.Stop()
+	notice := time.NewTicker(s.slot.pool.manager.noticeEvery)
 	defer notice.Stop()
+	defer s.start.Stop()
 	for {
 		select {
 		case t := <-s.process.said:
@@ -203,22 +214,20 @@ func (s *watch) follow(ctx context.Context) error {
 				return s.end(fmt.Errorf("was killed: it said that it is ready, but does not answer: %w", err))
 			}
 			if err == nil {
-				start.Stop()
 				notice.Stop()
 				s.becomeReady()
 			}
-		case <-start.C:
-			if s.asked == noOrder {
-				return s.end(fmt.Errorf("was killed: it was not ready within %v%s", s.timing.start, quoteOutput(&s.last)))
+		case <-s.start.C:
+			if s.asked == noOrder && s.ready.IsZero() {
+				return s.end(s.late())
 			}
 		case <-notice.C:
 			s.notice()
 		case o := <-s.orders:
-			start.Stop()
 			notice.Reset(s.slot.pool.manager.noticeEvery)
 			s.obey(o)
 		case <-s.killAt:
-			s.warn("did not stop within %v and was killed", s.timing.stop)
+			s.warn("did not stop within %v and was killed", s.edition.stopTimeout(s.slot.pool.manager))
 			s.process.kill()
 		case <-s.process.exited:
 			return s.ended()
@@ -247,6 +256,16 @@ func (s *watch) notice() {
 	}
 }
 
+// late says why a process that was not ready within start_timeout is killed.
+func (s *watch) late() error {
+	m := s.slot.pool.manager
+	t := m.timing(s.slot.pool.settings())
+	if s.message != nil {
+		return fmt.Errorf("was killed: it said that it is ready, but did not answer within %v", t.start)
+	}
+	return fmt.Errorf("was killed: it was not ready within %v%s", t.start, quoteOutput(&s.last))
+}
+
 // end kills the process for a reason.
 func (s *watch) end(reason error) error {
 	s.process.kill()
@@ -259,11 +278,9 @@ func (s *watch) hear(ctx context.Context, t told) error {
 	if t.err != nil {
 		return fmt.Errorf("was killed: %w: is it built with another version of hotline?", t.err)
 	}
-	ctx, cancel := context.WithDeadline(ctx, s.begun.Add(s.timing.start))
 	pinged := make(chan error, 1)
 	s.message, s.pinged = t.message, pinged
 	s.pings.Go(func() {
-		defer cancel()
 		m := s.slot.pool.manager
 		pinged <- ping(ctx, m.dir.Path(), s.edition.home(m), s.edition.services, t.message.Addresses)
 	})
@@ -305,9 +322,10 @@ func (s *watch) obey(o order) {
 			return
 		}
 	}
-	s.note("is asked to end, and has %v", s.timing.stop)
+	stop := s.edition.stopTimeout(s.slot.pool.manager)
+	s.note("is asked to end, and has %v", stop)
 	s.process.terminate()
-	s.killAt = time.After(s.timing.stop)
+	s.killAt = time.After(stop)
 }
 
 // ended says how the process ended.
