@@ -78,8 +78,8 @@ func (m *Manager) Stop(ctx context.Context, section string, say Progress) error 
 	return m.end(ctx, section, off, say)
 }
 
-// Drain stops the workers of a section as Stop does, but gives them all the time that their calls need. If ctx ends before
-// they have stopped they go on draining; Stop ends that within stop_timeout.
+// Drain stops the workers of a section as Stop does, but gives them all the time that their calls need; those that are not
+// ready have none. If ctx ends before they have stopped they go on draining; Stop ends that within stop_timeout.
 func (m *Manager) Drain(ctx context.Context, section string, say Progress) error {
 	return m.end(ctx, section, draining, say)
 }

@@ -62,7 +62,7 @@ type mode int
 const (
 	pending  mode = iota // it waits for sections that must be ready before it starts
 	on                   // its workers run
-	draining             // they end when their calls have
+	draining             // they end when their calls have, those that are not ready within stop_timeout
 	off                  // they end within stop_timeout
 )
 

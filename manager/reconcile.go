@@ -64,13 +64,13 @@ func (p *pool) noteLate(now time.Time) (at time.Time) {
 
 // endAll asks all workers to end, in the way of the mode.
 func (p *pool) endAll() {
-	how := orderStop
-	if p.mode == draining {
-		how = orderDrain
-	}
 	p.failRoll(fmt.Errorf("section [%s]: %w", p.section, ErrStopped))
 	for _, w := range slices.Clone(p.slots) {
-		w.retire(how)
+		if p.mode == draining {
+			w.release()
+		} else {
+			w.retire(orderStop)
+		}
 	}
 	if len(p.slots) == 0 {
 		p.current.closePorts() // else connections would wait for nobody

@@ -74,7 +74,8 @@ func (w *slot) retire(how order) {
 	}
 }
 
-// release asks the worker to end for good when its calls have: it is replaced, or one too many. One that is not ready has none.
+// release asks the worker to end for good when its calls have: it is replaced, one too many, or its section is drained. One that is
+// not ready has none, and may never come to hear of it: it is stopped.
 func (w *slot) release() {
 	switch {
 	case w.retiring:

@@ -45,7 +45,7 @@ func (a *app) manageCommands() []*cobra.Command {
 		a.sectionCommand(monitor.Restart, "Replace the workers of a section, one after the other",
 			"Replace the workers of a section one after the other, without a failed call: the\nprogram is built again where its source has changed, a new worker is started, and\nwhen it is ready an old one finishes its calls, for which it has drain_timeout,\nand ends. If a new one fails, the old ones stay."),
 		a.sectionCommand(monitor.Drain, "Stop the workers of a section, without a limit of time",
-			"Stop the workers of a section as stop does, but give them all the time that\ntheir calls need. The section stays stopped until it is started."),
+			"Stop the workers of a section as stop does, but give them all the time that\ntheir calls need; one that is not ready is stopped. The section stays stopped\nuntil it is started."),
 		a.scaleCommand(), a.reloadCommand(),
 	}
 }
