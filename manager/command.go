@@ -128,7 +128,7 @@ func (m *Manager) Restart(ctx context.Context, section string, say Progress) err
 		case gone:
 			return p.errGone()
 		case !running:
-			return fmt.Errorf("section [%s]: %w", section, ErrStopped)
+			return p.errStopped()
 		}
 		say.line(section + ": looking for changes of the program")
 		e, changed, err := m.next(ctx, p, service)
@@ -217,8 +217,8 @@ func closed(c <-chan struct{}) bool {
 	}
 }
 
-// Scale sets the number of workers of a section, from min_proc_num to max_proc_num, and returns when they are ready and those
-// that are too many have ended.
+// Scale sets the number of workers of a section that is not stopped, from min_proc_num to max_proc_num, and returns when they
+// are ready and those that are too many have ended.
 func (m *Manager) Scale(ctx context.Context, section string, workers int, say Progress) error {
 	return m.command(ctx, section, func(ctx context.Context, p *pool) error {
 		var refused error

@@ -58,6 +58,9 @@ func TestStartStopScale(t *testing.T) {
 		if err := r.Restart(ctx, "one", nil); !errors.Is(err, ErrStopped) {
 			t.Errorf("Restart of a stopped section: got %v", err)
 		}
+		if err := r.Scale(ctx, "one", 3, nil); !errors.Is(err, ErrStopped) || r.Status()[0].Wanted != 2 {
+			t.Errorf("Scale of a stopped section: got %v, %d workers are wanted", err, r.Status()[0].Wanted)
+		}
 		for i := range 2 { // the second does nothing
 			said := new(lines)
 			if err := r.Start(ctx, "one", said.say); err != nil {
@@ -68,7 +71,7 @@ func TestStartStopScale(t *testing.T) {
 				said.has(t, " is ready, pid ")
 			}
 		}
-		wait.Until(t, "both", func() bool { return r.Status()[0].State == Ready && slices.Equal(numbers(), []int{1, 2}) })
+		wait.Until(t, "both", func() bool { return ready(r.Status()[0]) == 2 && slices.Equal(numbers(), []int{1, 2}) })
 		ask(t, port)
 	}
 	if err := r.Stop(ctx, "oen", nil); !errors.Is(err, ErrNoSection) || !strings.Contains(err.Error(), "did you mean one?") {

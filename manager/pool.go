@@ -189,8 +189,12 @@ func (p *pool) shut() {
 	<-p.ended
 }
 
-// setTarget sets how many workers there are to be, whatever they have to do, until a reload. The lock is held.
+// setTarget sets how many workers of a section that is not stopped there are to be, whatever they have to do, until a reload. The
+// lock is held.
 func (p *pool) setTarget(n int) error {
+	if !p.isOn() {
+		return p.errStopped()
+	}
 	if s := p.service; n < s.MinProcNum || n > s.MaxProcNum {
 		return fmt.Errorf("section [%s] has from %d to %d workers, not %d: change min_proc_num or max_proc_num, and reload",
 			p.section, s.MinProcNum, s.MaxProcNum, n)
@@ -242,7 +246,7 @@ func (p *pool) stuck() error {
 	case p.closing:
 		return p.errGone()
 	case !p.isOn():
-		return fmt.Errorf("section [%s]: %w", p.section, ErrStopped)
+		return p.errStopped()
 	case p.mode == pending && p.blocked != nil:
 		return fmt.Errorf("section [%s] waits for another: %w", p.section, p.blocked)
 	case p.late && !p.hasBeenReady():
@@ -257,6 +261,9 @@ func (p *pool) stuck() error {
 func (p *pool) noteEnd(how string) { p.lastEnd, p.endedAt = how, time.Now() }
 
 func (p *pool) lastEndOrNone() string { return cmp.Or(p.lastEnd, "no worker has ended yet") }
+
+// errStopped is the error of a command that needs a section to run which is stopped.
+func (p *pool) errStopped() error { return fmt.Errorf("section [%s]: %w", p.section, ErrStopped) }
 
 // errGone is the error of a command that meets a section which a reload has removed. While the manager stops there is no command.
 func (p *pool) errGone() error {

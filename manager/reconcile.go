@@ -64,7 +64,7 @@ func (p *pool) noteLate(now time.Time) (at time.Time) {
 
 // endAll asks all workers to end, in the way of the mode.
 func (p *pool) endAll() {
-	p.failRoll(fmt.Errorf("section [%s]: %w", p.section, ErrStopped))
+	p.failRoll(p.errStopped())
 	for _, w := range slices.Clone(p.slots) {
 		if p.mode == draining {
 			w.release()
