@@ -153,7 +153,7 @@ func enableControllers(base string, controllers []string) error {
 	return nil
 }
 
-// leaveCgroup moves the manager and its children out of base into a cgroup below it. Processes of others are not moved.
+// leaveCgroup moves the manager and what it started out of base into a cgroup below it. Processes of others are not moved.
 func leaveCgroup(base string) error {
 	leaf := filepath.Join(base, cgroupManager)
 	if err := os.Mkdir(leaf, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -177,14 +177,16 @@ func leaveCgroup(base string) error {
 	return nil
 }
 
-// isOurs reports whether a process is this one, or one that it started.
+// isOurs reports whether a process is this one or descends from it, as the children of workers do. One that has ended meanwhile,
+// or whose parent has, is taken for one that does.
 func isOurs(pid string) bool {
-	n, err := strconv.Atoi(pid)
-	if err != nil || n == os.Getpid() {
-		return err == nil
+	at, err := strconv.Atoi(pid)
+	for err == nil && at != os.Getpid() && at > 0 {
+		var p procstat.Process
+		p, err = procstat.Read(at)
+		at = p.Parent
 	}
-	p, err := procstat.Read(n)
-	return err == nil && p.Parent == os.Getpid()
+	return err == nil && at > 0 || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH)
 }
 
 // sweepCgroups removes the cgroups of managers that were killed. The kernel removes no cgroup that has a process.
