@@ -77,11 +77,11 @@ func limitKeys() []serviceKey {
 		rlimitKey("as", "bytes, at least 1048576, or unlimited; default: the manager's; address space", func(value string) (uint64, error) {
 			return parseBytes(value, minAddresses)
 		}),
-		{name: "cpu_max", about: "cores, such as 0.5 or 50%; default: no limit", set: func(s *Service, _, value string) (err error) {
+		{name: "cpu_max", about: "cores, 0.01 to 4096, such as 0.5 or 50%; default: no limit", set: func(s *Service, _, value string) (err error) {
 			s.Limits.CPUMax, err = parseCores(value)
 			return err
 		}},
-		{name: "memory_max", about: "bytes, such as 512M; default: no limit; a worker that takes more is killed",
+		{name: "memory_max", about: "bytes, at least 1048576, such as 512M; default: no limit; a worker that takes more is killed",
 			set: func(s *Service, _, value string) error {
 				bytes, err := parseBytes(value, minMemBytes)
 				s.Limits.MemoryMax = int64(bytes)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -265,6 +266,44 @@ func TestMistakes(t *testing.T) {
 			begin, part, _ := strings.Cut(w, "|")
 			if !strings.HasPrefix(lines[i], begin) || !strings.Contains(lines[i], part) {
 				t.Errorf("%s: got\n\t%s\nwant\n\t%s", test.name, lines[i], w)
+			}
+		}
+	}
+}
+
+// The bounds of docs/service-ini.md: the values at them are taken, the next ones are not.
+func TestBoundsOfKeys(t *testing.T) {
+	const tenYears = "87600h"
+	for _, c := range []struct{ key, low, under, high, over string }{
+		{"cpu_max", "0.01", "0.009", "4096", "4096.1"},
+		{"memory_max", "1048576", "1048575", "1T", ""},
+		{"max_proc_mem_bytes", "1048576", "1048575", "0", ""},
+		{"rlimit_as", "1M", "1023K", "unlimited", ""},
+		{"rlimit_nofile", "8", "7", "1073741824", "1073741825"},
+		{"min_proc_num", "1", "0", "1024", "1025"},
+		{"log_max_bytes", "1048576", "1048575", "1099511627776", ""},
+		{"log_max_age", "1m", "59s", tenYears, tenYears + "1ns"},
+		{"scale_up_window", "100ms", "99ms", "168h", "168h1ns"},
+		{"scale_down_window", "100ms", "99ms", "168h", "168h1ns"},
+		{"scale_cooldown", "100ms", "99ms", "168h", "168h1ns"},
+		{"max_proc_age", "1s", "999ms", tenYears, tenYears + "1ns"},
+		{"start_timeout", "10ms", "9ms", tenYears, tenYears + "1ns"},
+		{"stop_timeout", "10ms", "9ms", tenYears, tenYears + "1ns"},
+		{"drain_timeout", "10ms", "9ms", tenYears, tenYears + "1ns"},
+		{"restart_min", "1ms", "999us", tenYears, tenYears + "1ns"},
+		{"restart_max", "1ms", "999us", tenYears, tenYears + "1ns"},
+		{"restart_stable", "1ms", "999us", tenYears, tenYears + "1ns"},
+	} {
+		keys := serviceKeys()
+		key := keys[slices.IndexFunc(keys, func(k serviceKey) bool { return k.name == c.key })]
+		for _, value := range []string{c.low, c.high} {
+			if err := key.set(new(Service), "", value); err != nil {
+				t.Errorf("%s = %s: got %v", c.key, value, err)
+			}
+		}
+		for _, value := range []string{c.under, c.over} {
+			if err := key.set(new(Service), "", value); err == nil {
+				t.Errorf("%s = %s: got no error", c.key, value)
 			}
 		}
 	}

@@ -58,8 +58,8 @@ func serviceKeys() []serviceKey {
 			"it is rotated", func(s *Service) *int64 { return &s.LogMaxBytes }),
 		durationKey("log_max_age", onRestart, minLogAge, maxDuration, false, "1m or more; default: 24h; age of a log's file before it is rotated",
 			func(s *Service) *time.Duration { return &s.LogMaxAge }),
-		byteKey("log_total_bytes", minLogTotal, "8388608 or more; default: 16 times log_max_bytes; bytes of all files of a log",
-			func(s *Service) *int64 { return &s.LogTotalBytes }),
+		byteKey("log_total_bytes", minLogTotal, "8388608 or more, and at least twice log_max_bytes; default: 16 times that; bytes "+
+			"of all files of a log", func(s *Service) *int64 { return &s.LogTotalBytes }),
 		{name: "tcp_bind", about: "host to listen on; default: empty, no TCP", set: func(s *Service, _, value string) (err error) {
 			s.TCPBind, err = parseHost(value)
 			return err

@@ -29,11 +29,11 @@ func scaleKeys() []serviceKey {
 			s.ScaleDown, err = parseThreshold(value)
 			return err
 		}},
-		durationKey("scale_up_window", onSettings, low, high, false, "100ms or more; default: 20s; what scale_up is compared with is an average of this time",
+		durationKey("scale_up_window", onSettings, low, high, false, "100ms to 168h; default: 20s; what scale_up is compared with is an average of this time",
 			func(s *Service) *time.Duration { return &s.ScaleUpWindow }),
-		durationKey("scale_down_window", onSettings, low, high, false, "100ms or more; default: 4m; the same for scale_down",
+		durationKey("scale_down_window", onSettings, low, high, false, "100ms to 168h; default: 4m; the same for scale_down",
 			func(s *Service) *time.Duration { return &s.ScaleDownWindow }),
-		durationKey("scale_cooldown", onSettings, low, high, false, "100ms or more; default: 20s; the shortest time between two changes",
+		durationKey("scale_cooldown", onSettings, low, high, false, "100ms to 168h; default: 20s; the shortest time between two changes",
 			func(s *Service) *time.Duration { return &s.ScaleCooldown }),
 	}
 }
