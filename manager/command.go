@@ -111,9 +111,9 @@ func (m *Manager) end(ctx context.Context, section string, how mode, say Progres
 
 // Restart replaces the workers of a section one after the other: it builds the program again where its source has
 // changed, starts a new worker, waits until it is ready, drains the old one, for as long as drain_timeout, and goes on with
-// the next. If a new one fails, or ctx ends before all are replaced, the old ones are kept, those that were replaced are
-// replaced back, and the error says why. A ready-made program is started from its path each time, so there is no going back
-// to one that was overwritten.
+// the next. If a new one fails, which one does that ends meanwhile before it was ready for restart_stable, too, or ctx ends before
+// all are replaced, the old ones are kept, those that were replaced are replaced back, and the error says why. A ready-made
+// program is started from its path each time, so there is no going back to one that was overwritten.
 func (m *Manager) Restart(ctx context.Context, section string, say Progress) error {
 	return m.command(ctx, section, func(ctx context.Context, p *pool) error {
 		unlock, err := m.change(ctx, say)

@@ -70,7 +70,7 @@ const (
 type roll struct {
 	from *edition      // to go back to
 	err  error         // why it failed; set before done is closed
-	done chan struct{} // closed when every worker has the new edition, or one could not be made ready
+	done chan struct{} // closed when every worker has the new edition and is ready, or one of those has failed
 }
 
 func (m *Manager) newPool(e *edition) *pool {

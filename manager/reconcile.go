@@ -104,7 +104,7 @@ func (p *pool) settle(now time.Time) {
 		return
 	}
 	for _, w := range standing {
-		if w.edition != p.current {
+		if w.edition != p.current || p.mode == on && w.state != Ready {
 			return
 		}
 	}
@@ -149,6 +149,8 @@ func (p *pool) surge(now time.Time) {
 	var old *slot
 	for _, w := range standing {
 		switch {
+		case p.roll != nil && w.edition == p.current && w.state != Ready:
+			return // a roll goes on when those that have taken a place serve
 		case w.edition != p.current && (old == nil || old.state == Ready && w.state != Ready):
 			old = w
 		case w.due == "" || w.state != Ready || p.ready() < len(standing) || w.edition != p.current:
@@ -168,7 +170,7 @@ func (p *pool) surge(now time.Time) {
 	}
 }
 
-// surgeFailed takes note that a worker that was to take another's place could not be made ready. The other stays.
+// surgeFailed takes note that a worker has ended that was to take another's place and has not. The other stays.
 func (p *pool) surgeFailed(w *slot, err error) {
 	old := w.replaces
 	p.remove(w)

@@ -120,7 +120,7 @@ func (w *slot) over(ready time.Duration, err error) {
 	switch {
 	case w.retiring:
 		p.remove(w)
-	case w.replaces != nil && w.state != Ready:
+	case w.replaces != nil: // also where it was ready just now: the other has not been asked to end
 		p.noteEnd(w.lastEnd)
 		p.surgeFailed(w, err)
 	default:
@@ -133,6 +133,9 @@ func (w *slot) over(ready time.Duration, err error) {
 		if w.backoff.looping() && !was {
 			w.sayAs(p.manager.log.Error(), "has ended %d times in a row without being ready for %v: it has failed, and is tried "+
 				"every %v from now on", loopEnds, w.backoff.stable, w.backoff.max)
+		}
+		if p.roll != nil && w.edition == p.current && ready < w.backoff.stable {
+			p.failRoll(fmt.Errorf("section [%s]: the new worker %w; what ran before takes its place again", p.section, err))
 		}
 	}
 }
