@@ -287,6 +287,11 @@ func (p *pool) failing() *slot {
 	return nil
 }
 
+// anyOnItsWay reports whether one of the workers is not ready and is to be soon. For one in a crash loop nobody waits.
+func anyOnItsWay(workers []*slot) bool {
+	return slices.ContainsFunc(workers, func(w *slot) bool { return w.state != Ready && !w.backoff.looping() })
+}
+
 // free returns the smallest number that no worker has.
 func (p *pool) free() int {
 	n := 1

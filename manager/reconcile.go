@@ -153,7 +153,7 @@ func (p *pool) surge(now time.Time) {
 			return // a roll goes on when those that have taken a place serve
 		case w.edition != p.current && (old == nil || old.state == Ready && w.state != Ready):
 			old = w
-		case w.due == "" || w.state != Ready || p.ready() < len(standing) || w.edition != p.current:
+		case w.due == "" || w.state != Ready || anyOnItsWay(standing) || w.edition != p.current:
 		case old == nil || old.edition == p.current && w.readySince.Before(old.readySince): // so that none waits for ever
 			old = w
 		}

@@ -185,3 +185,15 @@ func TestScaleUpWhileOneDrains(t *testing.T) {
 		close(h.send)
 	}
 }
+
+// A worker in a crash loop keeps none from being added where the others have too much to do.
+func TestScaleUpBesideACrashLoop(t *testing.T) {
+	r := runWithLoop(t, "max_proc_num = 4\nscale_up_window = 100ms\nscale_cooldown = 100ms\n")
+	h := hold(t, connectLab(t, r.Status()[0].Workers[0].Addresses...))
+	wait.Until(t, "a third worker", func() bool {
+		s := r.Status()[0]
+		return s.Wanted == 3 && ready(s) == 2 && s.Workers[2].State == Ready
+	})
+	h.works()
+	close(h.send)
+}

@@ -207,3 +207,30 @@ func TestScalerWaitsForWorkers(t *testing.T) {
 		t.Errorf("with another worker: got %d, and %d loads", got, len(s.policy.loads))
 	}
 }
+
+func TestHaveSettled(t *testing.T) {
+	worker := func(s State, ends int) *slot { return &slot{state: s, backoff: backoff{ends: ends}} }
+	well, weak, begins := worker(Ready, 0), worker(Ready, loopEnds), worker(Starting, loopEnds-1)
+	waits, tried := worker(Waiting, loopEnds), worker(Starting, loopEnds)
+	for _, test := range []struct {
+		workers []*slot
+		want    bool
+	}{
+		{[]*slot{well, well}, true},
+		{[]*slot{well, begins}, false},
+		{[]*slot{well, waits}, true},
+		{[]*slot{well, tried}, true},
+		{[]*slot{weak, waits}, true},
+		{[]*slot{well, waits, tried}, false},
+		{[]*slot{well, well, waits, tried}, true},
+		{[]*slot{waits}, false},
+	} {
+		if got := haveSettled(test.workers); got != test.want {
+			var states []string
+			for _, w := range test.workers {
+				states = append(states, fmt.Sprint(w.state, " after ", w.backoff.ends))
+			}
+			t.Errorf("haveSettled(%s): got %t", strings.Join(states, ", "), got)
+		}
+	}
+}

@@ -88,10 +88,10 @@ func (p *pool) follow(s *scaler) {
 	p.mu.Lock()
 	rule, workers, byHand := p.service.scaling(), p.target, p.byHand
 	staying := slices.DeleteFunc(slices.Clone(p.slots), func(w *slot) bool { return w.retiring })
-	settled := p.mode == on && !byHand && p.roll == nil && len(staying) == workers && p.ready() == workers
+	settled := p.mode == on && !byHand && p.roll == nil && len(staying) == workers && haveSettled(staying)
 	var all []*process
 	for _, w := range staying { // not those that drain, which may take long
-		if w.process != nil {
+		if w.state == Ready && w.process != nil {
 			all = append(all, w.process)
 		}
 	}
@@ -108,6 +108,18 @@ func (p *pool) follow(s *scaler) {
 	if n, why := s.step(time.Now(), rule, workers, loads, settled); n != workers {
 		p.scaleAsLoadSays(workers, n, why)
 	}
+}
+
+// haveSettled reports whether the number of workers can follow the load of those that are ready: none is on its way, and at most
+// half are in a crash loop. Where few can live, more would not help.
+func haveSettled(workers []*slot) bool {
+	ready := 0
+	for _, w := range workers {
+		if w.state == Ready {
+			ready++
+		}
+	}
+	return !anyOnItsWay(workers) && 2*ready >= len(workers)
 }
 
 // scaleAsLoadSays sets how many workers there are to be, unless that was changed meanwhile.
