@@ -42,7 +42,7 @@ func (p *pool) checkLimits(now time.Time) {
 	for _, l := range all { // without the lock: to count a large process's memory takes the kernel a while
 		if due := p.due(s, l, now); due != "" {
 			p.update(func() {
-				if l.slot.process == l.process {
+				if l.slot.process == l.process && p.service == s { // else it is looked at again, by what is heeded now
 					l.slot.due = due
 				}
 			})

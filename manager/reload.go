@@ -171,6 +171,7 @@ func (p *pool) adopt(s *Service) {
 		if w.startEnds != nil {
 			w.startEnds.Reset(w.startsIn())
 		}
+		w.due = "" // by other limits, maybe: checkLimits says so again
 	}
 }
 

@@ -20,7 +20,7 @@ type slot struct {
 	edition    *edition // that its present or next process has
 	replaces   *slot    // the worker in whose place this one is started; it goes when this one is ready
 	retiring   bool     // it has been asked to end, and is not started again
-	due        string   // why it is to be replaced, "" if it is not
+	due        string   // why its process is to be replaced, "" if it is not
 	state      State
 	backoff    backoff
 	againAt    time.Time    // while Waiting: when it is started
@@ -116,7 +116,7 @@ func (w *slot) doing() int {
 // over takes note of the end of the process, which was ready for the given time.
 func (w *slot) over(ready time.Duration, err error) {
 	p := w.pool
-	w.orders, w.process, w.addresses = nil, nil, nil
+	w.orders, w.process, w.addresses, w.due = nil, nil, nil, ""
 	switch {
 	case w.retiring:
 		p.remove(w)
