@@ -167,8 +167,9 @@ func (m *Manager) checkNext(e, old *edition) error {
 		return err
 	}
 	editions := []*edition{e}
+	config := m.present()
 	for _, p := range m.allPools() {
-		if p.section != e.service.Section {
+		if p.section != e.service.Section && config.has(p.section) { // not one that is kept until e's workers serve
 			editions = append(editions, p.present())
 		}
 	}

@@ -23,7 +23,7 @@
 // A worker is always replaced in one order: the new one is started, says that it is ready, answers a ping through the path
 // that calls take, and then the old one drains: it gets no new calls, and has drain_timeout to finish those under way. There is one
 // at a time in a section. [Manager.Restart], [Manager.Reload] and the limits of age, calls and memory do it so. A worker that is one
-// too many drains in the same way.
+// too many drains in the same way, and so do those of a section that a reload removes, when another one serves what they do.
 //
 // TCP ports are opened once by the manager, or by systemd for it, and inherited. One port is one place for all workers, so it must
 // stay open while there is none of them: a connection that comes then waits in the socket for the next worker.

@@ -26,6 +26,7 @@ type step struct {
 	edition *edition // that its workers are to have; nil where they keep theirs
 
 	heard *listener // to what is said of one that is new, when it has been added
+	err   error     // what came of it
 }
 
 // earlier returns the edition whose place that of the step is to take, or nil.
@@ -62,9 +63,9 @@ func (m *Manager) plan(ctx context.Context) (*plan, error) {
 		p.compare(&p.steps[i])
 	}
 	for _, o := range pools {
-		if !slices.ContainsFunc(config.Services, func(s Service) bool { return s.Section == o.section }) {
+		if !config.has(o.section) {
 			p.steps = append(p.steps, step{pool: o})
-			p.changes = append(p.changes, Change{o.section, Remove, "the section is not in the file any more"})
+			p.changes = append(p.changes, Change{o.section, Remove, p.removal(o)})
 		}
 	}
 	return p, nil

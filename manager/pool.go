@@ -62,7 +62,7 @@ type mode int
 const (
 	pending  mode = iota // it waits for sections that must be ready before it starts
 	on                   // its workers run
-	draining             // they end when their calls have, those that are not ready within stop_timeout
+	draining             // they end when their calls have, for which they have drain_timeout if the section is closing; see slot.release
 	off                  // they end within stop_timeout
 )
 

@@ -12,7 +12,7 @@ import (
 func (p *pool) reconcile(now time.Time) (next time.Time) {
 	if !p.isOn() {
 		p.endAll()
-		return next
+		return p.endDrains(now)
 	}
 	p.settle(now)
 	p.resize()
@@ -33,15 +33,27 @@ func (p *pool) reconcile(now time.Time) (next time.Time) {
 			soon(w.againAt)
 		case w.state == Ready && w.backoff.looping():
 			soon(w.readySince.Add(w.backoff.stable))
-		case w.ordered == orderDrain && !w.drainsUntil().After(now):
-			w.say("has not finished its calls within drain_timeout: it is stopped")
-			w.retire(orderStop)
-		case w.ordered == orderDrain:
-			soon(w.drainsUntil())
 		}
 	}
+	soon(p.endDrains(now))
 	soon(p.notBefore)
 	soon(p.noteLate(now))
+	return next
+}
+
+// endDrains stops the workers that have drained for long enough, and returns when the next one will have; zero for none.
+func (p *pool) endDrains(now time.Time) (next time.Time) {
+	for _, w := range slices.Clone(p.slots) {
+		end := w.drainsUntil()
+		switch {
+		case end.IsZero():
+		case !end.After(now):
+			w.say("has not finished its calls within drain_timeout: it is stopped")
+			w.retire(orderStop)
+		case next.IsZero() || end.Before(next):
+			next = end
+		}
+	}
 	return next
 }
 

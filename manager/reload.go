@@ -19,7 +19,7 @@ type Action string
 // The actions of a Change.
 const (
 	Add      Action = "add"      // the section is new: its workers are started
-	Remove   Action = "remove"   // the section is not there any more: its workers are stopped
+	Remove   Action = "remove"   // the section is not there any more: its workers are drained
 	Replace  Action = "restart"  // its workers are replaced, one after the other, as Restart does
 	Rescale  Action = "scale"    // workers are added or drained
 	Settings Action = "settings" // the manager heeds other values from now on
@@ -30,7 +30,9 @@ const (
 // the removed sections at the end. A file that is not right, and a program that can't be built or can't serve, change
 // nothing, and the error says why. A section whose new workers are not ready keeps the old ones, as Restart does; the others are
 // as the file says then. A new section that waits for another which has failed or is stopped is an error, too: it starts when
-// that has become ready. With dryRun it changes nothing and returns what it would do: programs are built and ports opened that
+// that has become ready. The workers of a section that is not in the file any more are drained, for drain_timeout at most, also when ctx
+// has ended. Where another section is to serve what they serve, and is not ready, they are kept, which is an error: a reload removes
+// them when that is ready. With dryRun it changes nothing and returns what it would do: programs are built and ports opened that
 // it would need, to know whether they can be, and given up again.
 func (m *Manager) Reload(ctx context.Context, dryRun bool, say Progress) ([]Change, error) {
 	ctx, done, err := m.during(ctx)
@@ -80,21 +82,23 @@ func (m *Manager) apply(ctx context.Context, p *plan, say Progress) error {
 		m.setOwnLog(p.own)
 	}
 	var errs []error
-	for _, s := range p.steps {
+	for i := range p.steps {
+		s := &p.steps[i]
 		switch {
 		case s.service == nil:
-			m.removed(s.pool, say)
+			continue
 		case s.heard != nil:
-			errs = append(errs, s.heard.until(ctx, func() (bool, error) { return s.pool.isReady(s.pool.service.MinProcNum) }))
+			s.err = s.heard.until(ctx, func() (bool, error) { return s.pool.isReady(s.pool.service.MinProcNum) })
 			s.heard.close()
 		default:
-			errs = append(errs, m.applyStep(ctx, &s, say))
+			s.err = m.applyStep(ctx, s, say)
 		}
+		errs = append(errs, s.err)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, m.remove(ctx, p, say))...)
 }
 
-// install makes the plan's sections those of the manager, and lets the new ones run.
+// install makes the plan's sections those of the manager, those that are to be removed at the end, and lets the new ones run.
 func (m *Manager) install(p *plan, say Progress) {
 	var pools, added []*pool
 	for i := range p.steps {
@@ -104,9 +108,7 @@ func (m *Manager) install(p *plan, say Progress) {
 			s.heard = s.pool.listen(say)
 			added = append(added, s.pool)
 		}
-		if s.service != nil {
-			pools = append(pools, s.pool)
-		}
+		pools = append(pools, s.pool)
 	}
 	m.mu.Lock()
 	m.config, m.pools = p.config, pools
@@ -119,14 +121,6 @@ func (m *Manager) install(p *plan, say Progress) {
 	for _, o := range added {
 		m.launch(running, o)
 	}
-}
-
-// removed stops a section that is not there any more.
-func (m *Manager) removed(p *pool, say Progress) {
-	say.line(p.section + ": stopping")
-	p.shut()
-	p.close()
-	say.line(p.section + ": stopped")
 }
 
 // applyStep gives a section that runs its new settings, number of workers and edition.

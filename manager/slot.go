@@ -92,9 +92,10 @@ func (w *slot) startsIn() time.Duration {
 	return time.Until(w.started.Add(t.start))
 }
 
-// drainsUntil returns when a worker that was released is asked to stop, whatever it does then; zero for never.
+// drainsUntil returns when a worker that drains is asked to stop, whatever it does then; zero for never, as where a command
+// drains the section.
 func (w *slot) drainsUntil() (end time.Time) {
-	if w.ordered == orderDrain && w.pool.isOn() {
+	if w.ordered == orderDrain && (w.pool.isOn() || w.pool.closing) {
 		t := w.pool.manager.timing(w.pool.service)
 		end = w.orderedAt.Add(t.drain)
 	}

@@ -166,6 +166,9 @@ func (m *Manager) announce(ctx context.Context) {
 	}
 	services, lacking := 0, []string(nil)
 	for _, p := range m.allPools() {
+		if p.isLeaving() {
+			continue
+		}
 		if why := m.lacks(p); why != "" {
 			lacking = append(lacking, why)
 			continue
