@@ -111,12 +111,8 @@ func (m *Manager) removed(l *listener, say Progress) {
 func (p *pool) leave() {
 	p.update(func() {
 		p.closing = true
-		if !p.isOn() {
-			return
-		}
-		p.mode = draining
-		for _, w := range slices.Clone(p.slots) {
-			w.release() // one that is not ready has no calls to finish
+		if p.isOn() {
+			p.mode = draining
 		}
 	})
 }
