@@ -115,6 +115,14 @@ func (t *target) key() string {
 	return t.name
 }
 
+// String is what is wanted, for people: the key, and the version where that has none.
+func (t *target) String() string {
+	if t.name == "" && t.version != "" {
+		return t.port + " of version " + t.version
+	}
+	return t.key()
+}
+
 // fits reports what is wrong with the service that answered.
 func (t *target) fits(w *wire.Welcome) error {
 	if t.word != "" && t.word != w.Service && t.word != w.Port {

@@ -450,6 +450,43 @@ func TestInprocOnly(t *testing.T) {
 	}
 }
 
+// TestInprocTellsMajorsApart: of two services of one name a client reaches the one of its version, whichever was registered first.
+func TestInprocTellsMajorsApart(t *testing.T) {
+	srv, first := &hotline.Server{InprocOnly: true}, newCrew(1)[0]
+	serve(t, srv, first, &laterCrew{crewServer: crewServer{id: 2}})
+	d := &hotline.Dialer{Server: srv, Timeout: patience}
+	for service, want := range map[string]int{"crew": first.id, "crew@1": first.id, "crew@2": 2, "crew2": 2} {
+		c, err := d.Dial(t.Context(), service, "inproc://")
+		if err != nil {
+			t.Errorf("Dial(%s): %v", service, err)
+			continue
+		}
+		defer c.Close()
+		var id int
+		if err := c.Call(t.Context(), "Who", &id); err != nil || id != want {
+			t.Errorf("Who of %s: got %d, %v, want %d", service, id, err, want)
+		}
+	}
+	var c struct {
+		hotline.ClientMethodsBase `name:"crew" version:"2.1"`
+		crewMethods
+	}
+	if err := d.Connect(t.Context(), &c, "inproc://"); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if id, err := c.Who(t.Context()); err != nil || id != 2 {
+		t.Errorf("Who by a client of version 2.1: got %d, %v, want 2", id, err)
+	}
+	var none struct {
+		hotline.ClientMethodsBase `port:"crew" version:"2"`
+		crewMethods
+	}
+	if err := d.Connect(t.Context(), &none, "inproc://"); err == nil || !strings.Contains(err.Error(), "service crew of version 2 is not one of") {
+		t.Errorf("Connect to the port of version 1: got %v", err)
+	}
+}
+
 // The error says what is missing.
 func TestInprocRefuses(t *testing.T) {
 	idle := &hotline.Server{InprocOnly: true}
@@ -463,6 +500,7 @@ func TestInprocRefuses(t *testing.T) {
 	}{
 		{nil, "life_cycle", "needs Dialer.Server"},
 		{idle, "others", "service others is not one of Dialer.Server's: Register it there"},
+		{idle, "life_cycle@7", "service life_cycle@7 is not one of Dialer.Server's: Register it there"},
 		{idle, "life_cycle", "is not served yet: call Serve beside Connect"},
 	} {
 		d := &hotline.Dialer{Server: test.srv, Timeout: 10 * time.Millisecond}

@@ -32,18 +32,18 @@ func (m *meeting) met(l *link.Server, v *service) {
 // dialInproc connects to a service of this server, in this process. It waits for a server that does not serve yet.
 func (s *Server) dialInproc(ctx context.Context, t *target) (*inprocEnd, error) {
 	if !s.has(t) {
-		return nil, fmt.Errorf("service %s is not one of Dialer.Server's: Register it there", t.key())
+		return nil, fmt.Errorf("service %s is not one of Dialer.Server's: Register it there", t)
 	}
 	select {
 	case <-s.opening():
 	case <-ctx.Done():
-		return nil, fmt.Errorf("service %s of Dialer.Server is not served yet: call Serve beside Connect: %w", t.key(), ctx.Err())
+		return nil, fmt.Errorf("service %s of Dialer.Server is not served yet: call Serve beside Connect: %w", t, ctx.Err())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := slices.IndexFunc(s.hosts, func(h *host) bool { return h.service.isFor(t) })
 	if i < 0 {
-		return nil, fmt.Errorf("service %s is not served by Dialer.Server any more", t.key())
+		return nil, fmt.Errorf("service %s is not served by Dialer.Server any more", t)
 	}
 	h, m := s.hosts[i], &meeting{done: make(chan struct{})}
 	near, far := pipe.New("inproc://" + h.service.base.name)

@@ -176,14 +176,12 @@ func (s *service) learn(known *knownErrors) {
 
 // answer decides whether a client that said hello is welcome.
 func (s *service) answer(hello *wire.Hello, o *Server, instance string) (*wire.Welcome, *wire.Error) {
-	mine, _ := registry.Major(s.base.version) // checked at registration
-	theirs, err := registry.Major(hello.ServiceVersion)
 	switch {
 	case hello.Service != "" && hello.Service != s.base.name:
 		return nil, wire.Errorf(wire.CodeRefused, "this is service %s, not %s", s.base.name, hello.Service)
 	case hello.Port != "" && hello.Port != s.base.port:
 		return nil, wire.Errorf(wire.CodeRefused, "service %s has port %s, not %s", s.base.name, s.base.port, hello.Port)
-	case hello.ServiceVersion != "" && (err != nil || mine != theirs):
+	case hello.ServiceVersion != "" && !s.isOf(hello.ServiceVersion):
 		return nil, wire.Errorf(wire.CodeRefused, "service %s has version %s, the client wants %s: the first number must be the same",
 			s.base.name, s.base.version, hello.ServiceVersion)
 	}
@@ -193,12 +191,19 @@ func (s *service) answer(hello *wire.Hello, o *Server, instance string) (*wire.W
 	}, nil
 }
 
-// isFor reports whether s may be what a client looks for; the handshake says the rest.
+// isFor reports whether s is what a client looks for: of services of one name the one of the version that it wants.
 func (s *service) isFor(t *target) bool {
 	if t.word != "" {
 		return t.word == s.base.name || t.word == s.base.port
 	}
-	return (t.name == "" || t.name == s.base.name) && (t.port == "" || t.port == s.base.port)
+	return (t.name == "" || t.name == s.base.name) && (t.port == "" || t.port == s.base.port) && (t.version == "" || s.isOf(t.version))
+}
+
+// isOf reports whether a version has the first number of that of s.
+func (s *service) isOf(version string) bool {
+	mine, _ := registry.Major(s.base.version) // checked at registration
+	wanted, err := registry.Major(version)
+	return err == nil && mine == wanted
 }
 
 // Serve serves services of this process until ctx ends or SIGINT or SIGTERM comes, lets the calls in flight end, and
