@@ -33,7 +33,7 @@ func bindings(v reflect.Value, base baseTags, codecs []codec.Codec) ([]*binding,
 		if f.Type.Kind() != reflect.Func || !f.IsExported() {
 			continue
 		}
-		b, err := newBinding(v.FieldByIndex(f.Index), f, base, codecs)
+		b, err := newBinding(v, f, base, codecs)
 		if err != nil {
 			failures = append(failures, fmt.Errorf("field %s: %w", f.Name, err))
 			continue
@@ -47,7 +47,20 @@ func bindings(v reflect.Value, base baseTags, codecs []codec.Codec) ([]*binding,
 	return all, errors.Join(failures...)
 }
 
-func newBinding(field reflect.Value, f reflect.StructField, base baseTags, codecs []codec.Codec) (*binding, error) {
+// fieldOf returns a field of a client, its own or one of a struct that it embeds.
+func fieldOf(v reflect.Value, f reflect.StructField) (reflect.Value, error) {
+	field, err := v.FieldByIndexErr(f.Index)
+	if err != nil {
+		return field, fmt.Errorf("%w: embed the struct itself, or set the pointer first", err)
+	}
+	return field, nil
+}
+
+func newBinding(v reflect.Value, f reflect.StructField, base baseTags, codecs []codec.Codec) (*binding, error) {
+	field, err := fieldOf(v, f)
+	if err != nil {
+		return nil, err
+	}
 	if _, taken := reflect.PointerTo(clientBaseType).MethodByName(f.Name); taken {
 		return nil, fmt.Errorf("the name is that of a method of hotline.ClientMethodsBase: call the field otherwise and add the tag `name:%q`", f.Name)
 	}

@@ -142,7 +142,11 @@ func clientTarget(v reflect.Value) (*target, baseTags, error) {
 	if base.port == "" && base.name == "" {
 		return nil, base, fmt.Errorf("the tag of hotline.ClientMethodsBase needs a name or a port: `port:\"5555\" name:\"a_name\"`, it is %q", f.Tag)
 	}
-	if old := v.FieldByIndex(f.Index).Addr().Interface().(*ClientMethodsBase).client; old != nil && !old.pool.isClosed() {
+	field, err := fieldOf(v, f)
+	if err != nil {
+		return nil, base, err
+	}
+	if old := field.Addr().Interface().(*ClientMethodsBase).client; old != nil && !old.pool.isClosed() {
 		return nil, base, errors.New("it is connected already: Close it first, or connect another one")
 	}
 	return &target{name: base.name, port: base.port, version: base.version}, base, nil

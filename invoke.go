@@ -26,8 +26,10 @@ type typedMethod struct {
 
 func newTypedMethod(recv reflect.Value, m reflect.Method, sig *signature, c codec.Codec) *typedMethod {
 	t := &typedMethod{
-		name: m.Name, sig: sig, in: codec.PlanFor(c, sig.args), out: codec.PlanFor(c, sig.results),
-		form: formOf(layouts(sig.args), layouts(sig.results)), entry: newEntry(recv, m, sig), fn: m.Func, recv: recv,
+		name: m.Name, sig: sig, in: codec.PlanFor(c, sig.args), out: codec.PlanFor(c, sig.results), fn: m.Func, recv: recv,
+	}
+	if recv.Kind() == reflect.Pointer { // as forms have it; net/rpc's receivers may be values
+		t.form, t.entry = formOf(layouts(sig.args), layouts(sig.results)), newEntry(recv, m, sig)
 	}
 	t.slow = t.callSlow
 	t.frames.New = func() any { return t.newFrame() }

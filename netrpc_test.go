@@ -102,6 +102,35 @@ func TestNetRPC(t *testing.T) {
 	}
 }
 
+// Modulus has its methods on the value.
+type Modulus int
+
+func (m Modulus) Reduce(n int, reply *int) error { *reply = n % int(m); return nil }
+
+// Gauge is a value that is no pointer either, though it refers to something.
+type Gauge map[string]int
+
+func (g Gauge) Read(name string, reply *int) error { *reply = g[name]; return nil }
+
+// TestNetRPCReceiverIsAValue: package net/rpc takes a receiver that is no pointer.
+func TestNetRPCReceiverIsAValue(t *testing.T) {
+	dir := serve(t, new(hotline.Server), &hotline.NetRPC{Receiver: Modulus(7), Port: "modulus"},
+		&hotline.NetRPC{Receiver: Gauge{"depth": 4}, Port: "gauge"})
+	for _, c := range []struct {
+		service, method string
+		arg             any
+		want            int
+	}{
+		{"Modulus", "Reduce", 25, 4},
+		{"Gauge", "Read", "depth", 4},
+	} {
+		var got int
+		if err := dial(t, dir, c.service).Call(t.Context(), c.method, &got, c.arg); err != nil || got != c.want {
+			t.Errorf("%s.%s(%v): got %d, %v, want %d", c.service, c.method, c.arg, got, err, c.want)
+		}
+	}
+}
+
 func testArith(t *testing.T, c *arithClient) {
 	ctx := t.Context()
 	for i := range 3 {

@@ -249,7 +249,12 @@ type (
 		hotline.ClientMethodsBase `name:"echo_serv" port:"5555" version:"2"`
 		Sum                       func(int, int) (int, error)
 	}
-	clientPort struct {
+	clientPointer struct {
+		hotline.ClientMethodsBase `name:"echo_serv"`
+		*echoMethods
+	}
+	clientBasePointer struct{ *echoClient }
+	clientPort        struct {
 		hotline.ClientMethodsBase `name:"other" port:"5555"`
 		Sum                       func(int, int) (int, error)
 	}
@@ -277,6 +282,8 @@ func TestConnectRefuses(t *testing.T) {
 		{&clientCodec{}, "", []string{"method Sum", "codec json here, msgpack there", `codec:"msgpack"`}},
 		{&clientCount{}, "", []string{"method Sum", "here Sum(int)", "there Sum(context.Context, int, int)"}},
 		{&clientTypes{}, "", []string{"method Sum", "argument 2", "string here, int there", "method Point", "X"}},
+		{&clientPointer{}, "", []string{"field Sum", "nil pointer to embedded struct field echoMethods", "set the pointer first"}},
+		{&clientBasePointer{}, "", []string{"nil pointer to embedded struct field echoClient", "embed the struct itself"}},
 		{&clientVersion{}, "", []string{"no service echo_serv@2", "echo_serv (port 5555)"}},
 		{&clientVersion{}, tcp, []string{"refused", "1.2.0", "wants 2"}},
 		{&clientPort{}, tcp, []string{"refused", "echo_serv, not other"}},
@@ -300,6 +307,28 @@ func TestConnectRefuses(t *testing.T) {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("Connect(%T, %q): got %q, want it to say %q", c.client, c.address, err, want)
 			}
+		}
+	}
+}
+
+// TestConnectFillsWhatPointersEmbed: the struct of functions, and all of a client, may be embedded by a pointer that is set.
+func TestConnectFillsWhatPointersEmbed(t *testing.T) {
+	d := &hotline.Dialer{Dir: serve(t, new(hotline.Server), new(echoServer))}
+	shared, whole := &clientPointer{echoMethods: new(echoMethods)}, &clientBasePointer{new(echoClient)}
+	for _, c := range []struct {
+		client  any
+		methods *echoMethods
+		close   func() error
+	}{
+		{shared, shared.echoMethods, shared.Close},
+		{whole, &whole.echoMethods, whole.Close},
+	} {
+		if err := d.Connect(t.Context(), c.client); err != nil {
+			t.Fatal(err)
+		}
+		defer c.close()
+		if got, err := c.methods.Sum(t.Context(), 2, 3); err != nil || got != 5 {
+			t.Errorf("Sum by %T: got %d, %v", c.client, got, err)
 		}
 	}
 }
