@@ -162,11 +162,11 @@ func (c *Client) await(ctx context.Context) (*session, error) {
 			return s, err
 		}
 		err := c.connect(ctx)
-		var mismatch *MismatchError
+		var unfit *unfitError
 		switch {
 		case err == nil:
 			timer.Reset(0)
-		case errors.As(err, &mismatch) || errors.Is(err, ErrClosed):
+		case errors.As(err, &unfit) || errors.Is(err, ErrClosed):
 			return nil, err
 		default:
 			timer.Reset(awaitPause)

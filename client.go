@@ -20,7 +20,8 @@ import (
 // and comes back. Of links that are alike a call takes the one that was used last while no other call is on it, and else the
 // one of two, chosen at random, that has fewer calls in flight. A call that was not executed, because an instance went away
 // or drains, goes to another one by itself, unless it is a one-way call that was on its way. Where there is none it waits for
-// one, until its context ends, or for Dialer.Timeout when that has no end.
+// one, until its context ends, or for Dialer.Timeout when that has no end; it fails at once with a [*MismatchError] where instances
+// answer at all of the client's addresses and it fits none of them.
 type Client struct {
 	dialer    *Dialer
 	target    *target

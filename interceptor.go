@@ -158,11 +158,11 @@ func (c *Call) Repeatable(err error) bool {
 		return false
 	}
 	var remote *Error
-	var mismatch *MismatchError
+	var unfit *unfitError
 	switch {
 	case errors.As(err, &remote):
 		return remote.Code == CodeExhausted || remote.Code == CodeDraining
-	case errors.Is(err, ErrClosed) || errors.As(err, &mismatch):
+	case errors.Is(err, ErrClosed) || errors.As(err, &unfit):
 		return false
 	case errors.Is(err, ErrMaybeExecuted):
 		return c.Idempotent && !c.shared && errors.Is(err, link.ErrLost)

@@ -422,3 +422,50 @@ func TestInstancesThatDoNotFit(t *testing.T) {
 		i.leave(t)
 	}
 }
+
+// TestMisfitDoesNotEndTheWait: a call waits for the instance that is away, though one that the client does not fit answers meanwhile.
+// Where it has waited in vain an interceptor may make it again.
+func TestMisfitDoesNotEndTheWait(t *testing.T) {
+	dir, crew := tempDir(t), newCrew(2)
+	start(t, dir, 1, new(olderCrew))
+	first, address := startRemote(t, crew[0])
+	repeatable := make(chan bool, 1)
+	d := &hotline.Dialer{Dir: dir, Timeout: patience, Interceptors: []hotline.Interceptor{
+		func(ctx context.Context, call *hotline.Call, next func(context.Context) error) error {
+			err := next(ctx)
+			if err != nil {
+				repeatable <- call.Repeatable(err)
+			}
+			return err
+		},
+	}}
+	c := connectCrew(t, d, address, addressOf(t, dir, "unix"))
+	first.leave(t)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	called := make(chan error)
+	who := func() {
+		_, err := c.Who(ctx)
+		called <- err
+	}
+	go who()
+	wait.Until(t, "an attempt that fails", func() bool { return hotline.Failed(c.Client()) })
+	cancel()
+	var mismatch *hotline.MismatchError
+	err := <-called
+	if !errors.Is(err, context.Canceled) || !errors.As(err, &mismatch) || !strings.Contains(err.Error(), strings.TrimPrefix(address, "tcp://")) {
+		t.Fatalf("Who, given up: got %v, want Canceled, MismatchError and %s", err, address)
+	}
+	if !<-repeatable {
+		t.Errorf("%v: got not repeatable", err)
+	}
+
+	ctx = t.Context()
+	go who()
+	wait.Until(t, "a caller that waits", func() bool { return hotline.Waiting(c.Client()) })
+	startBy(t, &hotline.Server{TCPBind: strings.TrimPrefix(address, "tcp://")}, tempDir(t), 1, &remoteCrew{crewServer: crew[1]})
+	if err := <-called; err != nil || crew[1].calls.Load() != 1 {
+		t.Errorf("Who: got %v after %d calls at the instance that came back", err, crew[1].calls.Load())
+	}
+}

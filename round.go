@@ -2,6 +2,7 @@ package hotline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -22,7 +23,14 @@ type round struct {
 	since    time.Time        // when that was; zero once an attempt has failed
 	failed   map[string]bool  // places whose failure is noted
 	failures []error          // the first of each place, and those of addresses that lead nowhere
+	mayPass  bool             // one of them was not that the client does not fit
 }
+
+// unfitError is the failure of a round in which an instance answered at every place, and the client fits none of them: another
+// round would end as this one did.
+type unfitError struct{ error }
+
+func (e *unfitError) Unwrap() error { return e.error }
 
 // answer is what came of an attempt.
 type answer struct {
@@ -69,7 +77,7 @@ func (c *Client) connect(ctx context.Context) error {
 func (r *round) run() (*session, error) {
 	for _, a := range r.client.addresses {
 		if err := r.find(a); err != nil {
-			r.failures = append(r.failures, err)
+			r.failures, r.mayPass = append(r.failures, err), true
 		}
 	}
 	tick := time.NewTicker(placePause)
@@ -79,7 +87,7 @@ func (r *round) run() (*session, error) {
 			return nil, err
 		}
 		if len(r.pending) == 0 {
-			return nil, oneError(r.failures)
+			return nil, r.inVain()
 		}
 		select {
 		case got := <-r.answers:
@@ -162,9 +170,22 @@ func (r *round) take(got answer) *session {
 		r.client.explain(got.session, r.failures)
 		return got.session
 	}
+	var mismatch *MismatchError
+	if !errors.As(oneError(got.failures), &mismatch) {
+		r.mayPass = true
+	}
 	r.since, r.failed[id] = time.Time{}, true
 	delete(r.met, id) // while others hang it is tried again
 	return nil
+}
+
+// inVain says what was tried, when all of it has failed.
+func (r *round) inVain() error {
+	err := oneError(r.failures)
+	if r.mayPass {
+		return err
+	}
+	return &unfitError{err}
 }
 
 // gaveUp says what was tried until the context ended by cause.
