@@ -11,17 +11,23 @@ import (
 	"hotline/internal/wire"
 )
 
-// binding is one function of a client, and the method that it calls.
+// binding is one function of a client, and the method that it calls. It is immutable: attempts to connect that go on beside each
+// other compare it with what their servers have.
 type binding struct {
-	index   int
-	name    string // of the field
-	wire    string
-	field   reflect.Value
-	sig     signature
-	tags    methodTags
-	codec   codec.Codec // nil until the server's choice is known
-	codecs  []codec.Codec
-	args    string // shapes, known with the codec
+	index    int
+	name     string // of the field
+	wire     string
+	field    reflect.Value
+	sig      signature
+	tags     methodTags
+	codecs   []codec.Codec
+	encoding // by the tags; without a codec where that is the server's choice
+}
+
+// encoding is how the arguments and results of a function travel.
+type encoding struct {
+	codec   codec.Codec // nil where it is not known yet
+	args    string      // shapes, known with the codec
 	results string
 }
 
@@ -92,20 +98,25 @@ func newBinding(v reflect.Value, f reflect.StructField, base baseTags, codecs []
 	if name == "" {
 		return b, nil
 	}
-	return b, b.choose(name)
+	b.encoding, err = b.encodingBy(name)
+	return b, err
 }
 
-// choose fixes the codec.
-func (b *binding) choose(name string) (err error) {
+// encodingBy returns the encoding by the codec of that name.
+func (b *binding) encodingBy(name string) (e encoding, err error) {
 	c, err := codec.Find(name, b.codecs)
 	if err != nil {
-		return err
+		return e, err
 	}
-	b.args, b.results, err = b.sig.shapes(c)
-	if err == nil {
-		b.codec = c
-	}
-	return err
+	args, results, err := b.sig.shapes(c)
+	return encoding{c, args, results}, err
+}
+
+// with returns a copy of b whose encoding is known.
+func (b *binding) with(e encoding) *binding {
+	v := *b
+	v.encoding = e
+	return &v
 }
 
 // MismatchError says that a client does not fit the service that answered: which methods, and how both sides see them.
@@ -122,9 +133,16 @@ func (e *MismatchError) Error() string {
 // Unwrap returns the differences.
 func (e *MismatchError) Unwrap() error { return e.Err }
 
-// bind checks that every method of the client is in the service's table, and returns their numbers.
-func (c *Client) bind(w *wire.Welcome, address string) ([]uint16, error) {
-	numbers := make([]uint16, len(c.methods))
+// bind checks that every method of the client is in the service's table, and returns their numbers, and how they travel. A codec
+// that the tags leave open is the server's choice on the first link, which the functions are made for, and the same on later ones.
+func (c *Client) bind(w *wire.Welcome, address string) ([]uint16, []encoding, error) {
+	numbers, encodings := make([]uint16, len(c.methods)), make([]encoding, len(c.methods))
+	for i, b := range c.methods {
+		encodings[i] = b.encoding
+	}
+	if first := c.pool.hot.Load(); first != nil {
+		copy(encodings, first.encodings)
+	}
 	var failures []error
 	for i, b := range c.methods {
 		n := slices.IndexFunc(w.Methods, func(m wire.Method) bool { return m.Name == b.wire })
@@ -132,36 +150,42 @@ func (c *Client) bind(w *wire.Welcome, address string) ([]uint16, error) {
 			failures = append(failures, fmt.Errorf("method %s: the service has none of that name", b.wire))
 			continue
 		}
-		if err := b.fits(&w.Methods[n]); err != nil {
+		var err error
+		if encodings[i], err = b.fits(&w.Methods[n], encodings[i]); err != nil {
 			failures = append(failures, fmt.Errorf("method %s: %w (here %s, there %s)", b.wire, err, b.sig.text(b.name), w.Methods[n].Signature))
 			continue
 		}
 		numbers[i] = uint16(n)
 	}
 	if len(failures) > 0 {
-		return nil, &MismatchError{Service: w.Service + " " + w.ServiceVersion, Address: address, Err: errors.Join(failures...)}
+		return nil, nil, &MismatchError{Service: w.Service + " " + w.ServiceVersion, Address: address, Err: errors.Join(failures...)}
 	}
-	return numbers, nil
+	return numbers, encodings, nil
 }
 
-// fits compares a function with the service's method.
-func (b *binding) fits(m *wire.Method) error {
-	if b.codec == nil {
-		if err := b.choose(m.Codec); err != nil {
-			return err
+// fits compares a function, which travels as e, with the service's method. It returns e, by the method's codec where it had none.
+func (b *binding) fits(m *wire.Method, e encoding) (_ encoding, err error) {
+	if e.codec == nil {
+		if e, err = b.encodingBy(m.Codec); err != nil {
+			return e, err
 		}
 	}
-	if b.codec.Name() != m.Codec {
-		return fmt.Errorf("codec %s here, %s there: change the tag to `codec:%q`", b.codec.Name(), m.Codec, m.Codec)
+	switch mine := e.codec.Name(); {
+	case mine == m.Codec:
+	case b.codec == nil:
+		return e, fmt.Errorf("codec %s here, as the instance chose that the client was linked to first, %s there: give the method one codec at all instances",
+			mine, m.Codec)
+	default:
+		return e, fmt.Errorf("codec %s here, %s there: change the tag to `codec:%q`", mine, m.Codec, m.Codec)
 	}
-	if shape.Fingerprint(b.args+b.results) == m.Fingerprint {
-		return nil
+	if shape.Fingerprint(e.args+e.results) == m.Fingerprint {
+		return e, nil
 	}
-	if err := shape.Compatible(b.args, m.Arguments); err != nil {
-		return fmt.Errorf("arguments differ: %w", err)
+	if err := shape.Compatible(e.args, m.Arguments); err != nil {
+		return e, fmt.Errorf("arguments differ: %w", err)
 	}
-	if err := shape.Compatible(b.results, m.Results); err != nil {
-		return fmt.Errorf("results differ: %w", err)
+	if err := shape.Compatible(e.results, m.Results); err != nil {
+		return e, fmt.Errorf("results differ: %w", err)
 	}
-	return nil
+	return e, nil
 }

@@ -122,8 +122,9 @@ func (d *Dialer) Connect(ctx context.Context, client any, addresses ...string) e
 	if err != nil {
 		return fmt.Errorf("hotline: connect %s: %w", name, err)
 	}
-	for _, m := range c.methods {
-		m.field.Set(m.proxy(c))
+	s := c.pool.hot.Load()
+	for i, m := range c.methods {
+		m.field.Set(m.with(s.encodings[i]).proxy(c))
 	}
 	v.Elem().FieldByName(clientBaseType.Name()).Addr().Interface().(*ClientMethodsBase).client = c
 	return nil

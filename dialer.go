@@ -160,14 +160,15 @@ func (d *Dialer) withDefaults() (*Dialer, error) {
 
 // session is one link of a client, and what was agreed on it. It is immutable.
 type session struct {
-	link    *link.Client
-	welcome *wire.Welcome
-	address string
-	from    address // of those that the user gave, the one that led here
-	peer    Peer
-	rank    int       // of the transport: less is faster
-	numbers []uint16  // of the client's bound methods, by their index
-	direct  *shortcut // nil where calls go over the link
+	link      *link.Client
+	welcome   *wire.Welcome
+	address   string
+	from      address // of those that the user gave, the one that led here
+	peer      Peer
+	rank      int        // of the transport: less is faster
+	numbers   []uint16   // of the client's bound methods, by their index
+	encodings []encoding // likewise; the same for all links of a client
+	direct    *shortcut  // nil where calls go over the link
 }
 
 // key is the name@major of the service that answered.
@@ -236,7 +237,7 @@ func (c *Client) connectTo(ctx context.Context, place address) (*session, error)
 	}
 	s := &session{welcome: w, address: place.String(), rank: place.rank(), peer: newPeer(conn, place.String(), w.Instance)}
 	if err = c.target.fits(w); err == nil {
-		s.numbers, err = c.bind(w, s.address)
+		s.numbers, s.encodings, err = c.bind(w, s.address)
 	}
 	if err == nil {
 		s.link, err = c.newLink(conn, w)

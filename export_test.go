@@ -28,7 +28,7 @@ func Loop(service, client any, slow bool) error {
 			return err
 		}
 		if b.codec == nil {
-			if err := b.choose("msgpack"); err != nil {
+			if b.encoding, err = b.encodingBy("msgpack"); err != nil {
 				return err
 			}
 		}
