@@ -138,3 +138,21 @@ func InFlight(c *Client) (n int) {
 	}
 	return n
 }
+
+// AcceptFrom has the only service of s, which is being served, take connections from accept too. close is called when s stops.
+func AcceptFrom(s *Server, accept func() (link.Conn, error), close func() error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h, ln := s.hosts[0], &listenerFuncs{accept, close}
+	h.listeners = append(h.listeners, ln)
+	h.accepting.Go(func() { h.accept(ln) })
+}
+
+type listenerFuncs struct {
+	accept func() (link.Conn, error)
+	close  func() error
+}
+
+func (l *listenerFuncs) Accept() (link.Conn, error) { return l.accept() }
+func (l *listenerFuncs) Close() error               { return l.close() }
+func (l *listenerFuncs) Addr() string               { return "test://" }

@@ -13,7 +13,6 @@ import (
 
 	"hotline/internal/link"
 	"hotline/internal/spin"
-	"hotline/internal/wire"
 	"hotline/internal/worker"
 	"hotline/nettcp"
 	"hotline/registry"
@@ -33,6 +32,7 @@ type host struct {
 	listeners []listener
 	accepting sync.WaitGroup // accept loops, and handshakes under way
 	greeting  chan struct{}  // a place for each handshake under way
+	stopping  chan struct{}  // closed when drain begins
 
 	mu       sync.Mutex
 	links    map[*link.Server]struct{} // guarded by mu
@@ -59,12 +59,9 @@ func (a acceptor[C]) Accept() (link.Conn, error) { return a.inner.Accept() }
 func (a acceptor[C]) Close() error               { return a.inner.Close() }
 func (a acceptor[C]) Addr() string               { return a.inner.Addr() }
 
-// maxGreeting bounds the handshakes that one service does at once, so that peers who connect and say nothing cost
-// little.
-const maxGreeting = 256
-
 func newHost(s *Server, v *service, shared *link.Options, spinning *spin.Group) *host {
-	return &host{server: s, service: v, shared: shared, spin: spinning, greeting: make(chan struct{}, maxGreeting), links: make(map[*link.Server]struct{})}
+	return &host{server: s, service: v, shared: shared, spin: spinning, greeting: make(chan struct{}, maxGreeting),
+		stopping: make(chan struct{}), links: make(map[*link.Server]struct{})}
 }
 
 // open claims the service's name and port, starts it, listens, and says that it is ready.
@@ -223,72 +220,10 @@ func (h *host) addresses() []string {
 	return all
 }
 
-// accept takes connections until its listener is closed.
-func (h *host) accept(ln listener) {
-	for {
-		conn, err := ln.Accept()
-		if err != nil {
-			if !errors.Is(err, net.ErrClosed) {
-				h.server.Logger.Error().Err(err).Str("listener", ln.Addr()).Msg("no more connections are taken here")
-			}
-			return
-		}
-		h.meet(conn)
-	}
-}
-
-// meet greets a new connection on a goroutine of its own.
-func (h *host) meet(conn link.Conn) {
-	h.greeting <- struct{}{}
-	h.accepting.Go(func() {
-		defer func() { <-h.greeting }()
-		h.greet(conn)
-	})
-}
-
-// greet does the handshake on a new connection and makes it a link.
-func (h *host) greet(conn link.Conn) {
-	var peerMax uint32
-	err := link.Receive(conn, h.server.HandshakeTimeout, func(hello *wire.Hello) (*wire.Welcome, *wire.Error) {
-		peerMax = hello.MaxMessage
-		return h.service.answer(hello, h.server, h.id)
-	})
-	if err != nil {
-		h.server.Logger.Warn().Err(err).Str("service", h.service.base.name).Msg("connection not taken")
-		return
-	}
-	o := *h.shared
-	o.MaxMessage, o.PeerMaxMessage, o.MaxInFlight = h.server.MaxMessage, int(min(peerMax, 1<<31-1)), h.server.MaxInFlight
-	o.Logger, o.Methods = h.server.Logger, h.service.slow
-	var l *link.Server
-	added := make(chan struct{})
-	l, err = link.NewServer(conn, h.counter.count(h.newLinkHandler(conn)), &o, func() {
-		<-added
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		delete(h.links, l)
-	})
-	if err != nil {
-		h.server.Logger.Error().Err(err).Msg("connection not taken")
-		conn.Close()
-		return
-	}
-	h.mu.Lock()
-	h.links[l] = struct{}{}
-	draining := h.draining
-	h.mu.Unlock()
-	close(added)
-	if end, ok := conn.(*inprocEnd); ok {
-		end.met(l, h.service)
-	}
-	if draining != nil { // drain has not seen this link; its client was welcome, and is to be told
-		_ = l.Shutdown(draining)
-	}
-}
-
 // drain takes no more connections and calls, lets the calls in flight end until ctx does, and stops the service.
 func (h *host) drain(ctx context.Context) error {
 	err := h.tell(registry.Draining)
+	close(h.stopping)
 	h.closeListeners()
 	h.mu.Lock()
 	h.draining = ctx
