@@ -139,6 +139,13 @@ func InFlight(c *Client) (n int) {
 	return n
 }
 
+// Draining reports whether s, which is or was being served, takes no more connections from this process.
+func Draining(s *Server) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.hosts) == 0
+}
+
 // AcceptFrom has the only service of s, which is being served, take connections from accept too. close is called when s stops.
 func AcceptFrom(s *Server, accept func() (link.Conn, error), close func() error) {
 	s.mu.Lock()

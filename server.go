@@ -95,6 +95,8 @@ type Server struct {
 	opened   chan struct{}    // closed when hosts was set, or Serve has failed; made by who asks first
 	stop     chan struct{}    // closed to end Serve
 	stopCtx  context.Context  // bounds the draining when Shutdown or Close asked for the end
+	closing  context.Context  // bounds the draining whoever asked for the end: ended by Close
+	endNow   func()           // ends closing
 	done     chan struct{}    // closed when Serve has returned
 }
 
@@ -186,7 +188,7 @@ func whileManaged(ctx context.Context, settings *worker.Settings) (context.Conte
 }
 
 // Shutdown ends Serve as its context's end does, and waits until it has returned. Calls in flight have until ctx
-// ends. A server that was never served is left as it is.
+// ends; where the end had begun before, they keep the time that they had. A server that was never served is left as it is.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	if !s.serving {
@@ -206,15 +208,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close ends Serve at once: the contexts of running methods are cancelled.
+// Close ends Serve at once, also where it waits for calls in flight: the contexts of running methods are cancelled.
 func (s *Server) Close() error {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
 	s.mu.Lock()
 	serving := s.serving
 	s.mu.Unlock()
 	if serving {
-		_ = s.Shutdown(ctx) // its context has ended already: what it says is only that
+		s.endNow()
+		_ = s.Shutdown(s.closing) // its context has ended already: what it says is only that
 		<-s.done
 	}
 	return nil
@@ -248,6 +249,7 @@ func (s *Server) begin() error {
 	s.HandshakeTimeout = orDefault(s.HandshakeTimeout, 10*time.Second)
 	s.DrainTimeout = orDefault(s.DrainTimeout, 10*time.Second)
 	s.serving, s.stop, s.done = true, make(chan struct{}), make(chan struct{})
+	s.closing, s.endNow = context.WithCancel(context.Background())
 	return nil
 }
 
@@ -308,11 +310,14 @@ func (s *Server) drain(ctx context.Context, hosts []*host) error {
 	bound := s.stopCtx
 	s.hosts = nil
 	s.mu.Unlock()
+	var cancel context.CancelFunc
 	if bound == nil {
-		var cancel context.CancelFunc
 		bound, cancel = s.boundDrain(context.WithoutCancel(ctx))
-		defer cancel()
+	} else {
+		bound, cancel = context.WithCancel(bound)
 	}
+	defer cancel()
+	defer context.AfterFunc(s.closing, cancel)()
 	failures := make([]error, len(hosts))
 	var wg sync.WaitGroup
 	for i, h := range hosts {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -119,6 +120,51 @@ func TestCloseCutsCallsOff(t *testing.T) {
 		}
 		wantEvents(t, service, "start", "cut off", "stop")
 	})
+}
+
+// TestCloseCutsDrainShort: Close does not wait for what a drain that has begun before waits for, whoever began it.
+func TestCloseCutsDrainShort(t *testing.T) {
+	for _, began := range []struct {
+		by string
+		do func(srv *hotline.Server, cancel func())
+	}{
+		{"Shutdown", func(srv *hotline.Server, _ func()) { _ = srv.Shutdown(context.Background()) }},
+		{"the context of Serve", func(_ *hotline.Server, cancel func()) { cancel() }},
+	} {
+		t.Run(began.by, func(t *testing.T) {
+			t.Parallel()
+			nop := zerolog.Nop()
+			srv := &hotline.Server{InprocOnly: true, DrainTimeout: time.Hour, Logger: &nop}
+			service := newLifeCycle()
+			if err := srv.Register(service); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			ended := make(chan error, 1)
+			go func() { ended <- srv.Serve(ctx) }()
+			var c lifeClient
+			if err := (&hotline.Dialer{Server: srv}).Connect(t.Context(), &c, "inproc://"); err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			call := make(chan error, 1)
+			go func() { call <- c.Work(context.Background()) }()
+			wait.Receive(t, "the call under way", service.begun)
+			var beginner sync.WaitGroup
+			beginner.Go(func() { began.do(srv, cancel) })
+			wait.Until(t, "a drain", func() bool { return hotline.Draining(srv) })
+			wait.Return(t, "the end of Close", func() { srv.Close() })
+			wait.Return(t, "the end of who began the drain", beginner.Wait)
+			if err := wait.Receive(t, "the end of the call", call); err == nil {
+				t.Error("the call under way: got no error")
+			}
+			if err := wait.Receive(t, "the end of Serve", ended); err != nil && !strings.Contains(err.Error(), "cut off") {
+				t.Errorf("Serve: %v", err)
+			}
+			wantEvents(t, service, "start", "cut off", "stop")
+		})
+	}
 }
 
 func TestStartFails(t *testing.T) {
