@@ -1,6 +1,7 @@
 package hotline
 
 import (
+	"context"
 	"errors"
 	"net"
 	"time"
@@ -58,10 +59,12 @@ func (h *host) meet(conn link.Conn) {
 // greet does the handshake on a new connection and makes it a link.
 func (h *host) greet(conn link.Conn) {
 	var peerMax uint32
+	unwatch := context.AfterFunc(h.greetings, func() { conn.Close() })
 	err := link.Receive(conn, h.server.HandshakeTimeout, func(hello *wire.Hello) (*wire.Welcome, *wire.Error) {
 		peerMax = hello.MaxMessage
 		return h.service.answer(hello, h.server, h.id)
 	})
+	unwatch() // if it is too late for that, the link finds its connection closed
 	if err != nil {
 		h.server.Logger.Warn().Err(err).Str("service", h.service.base.name).Msg("connection not taken")
 		return

@@ -2,7 +2,11 @@ package hotline_test
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -14,7 +18,9 @@ import (
 	"hotline"
 	"hotline/internal/link"
 	"hotline/internal/wait"
+	"hotline/internal/wire"
 	"hotline/nettcp"
+	"hotline/shm"
 )
 
 // TestAcceptAfterTooManyOpenFiles: a listener that could not take a connection for a while takes those that come later.
@@ -72,6 +78,94 @@ func TestAcceptRestsWhileItFails(t *testing.T) {
 			t.Errorf("Close took %v", d)
 		}
 	})
+}
+
+// TestSilentConnectionHoldsUpNoEnd: a connection on which nothing is said is closed when the time of a drain is over.
+func TestSilentConnectionHoldsUpNoEnd(t *testing.T) {
+	for _, scheme := range []string{"shm", "unix", "tcp", "tls"} {
+		for _, end := range []struct {
+			by string
+			do func(t *testing.T, srv *hotline.Server)
+		}{
+			{"Close", func(t *testing.T, srv *hotline.Server) {
+				wait.Return(t, "the end of Close", func() { srv.Close() })
+			}},
+			{"Shutdown", func(t *testing.T, srv *hotline.Server) {
+				ctx, cancel := context.WithCancel(t.Context())
+				first := make(chan error, 1)
+				go func() { first <- srv.Shutdown(ctx) }()
+				wait.Until(t, "a drain", func() bool { return hotline.Draining(srv) })
+				cancel()
+				wait.Receive(t, "the end of Shutdown", first)
+				wait.Return(t, "the end of the drain", func() { _ = srv.Shutdown(context.Background()) })
+			}},
+		} {
+			t.Run(scheme+"/"+end.by, func(t *testing.T) {
+				t.Parallel()
+				srv := &hotline.Server{TCPBind: "127.0.0.1:0", HandshakeTimeout: time.Hour}
+				if scheme == "tls" {
+					srv.TLS = &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+						return nil, errors.New("a client has spoken")
+					}}
+				}
+				dir := serve(t, srv, new(echoServer))
+				if scheme == "shm" && len(addressesOf(t, dir, scheme)) == 0 {
+					t.Skip("no shared memory here")
+				}
+				defer connectSilently(t, addressOf(t, dir, scheme)).Close()
+				wait.Until(t, "a connection that is being greeted", func() bool { return hotline.Greetings(srv) == 1 })
+				end.do(t, srv)
+			})
+		}
+	}
+}
+
+// TestGreetingDuringDrainSucceeds: a client that connected before a drain and speaks during it is welcome, and told of the drain.
+func TestGreetingDuringDrainSucceeds(t *testing.T) {
+	t.Parallel()
+	srv := new(hotline.Server)
+	dir := serve(t, srv, new(echoServer))
+	conn, err := nettcp.Dial(t.Context(), "unix", strings.TrimPrefix(addressOf(t, dir, "unix"), "unix://"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	wait.Until(t, "a connection that is being greeted", func() bool { return hotline.Greetings(srv) == 1 })
+	down := make(chan error, 1)
+	go func() { down <- srv.Shutdown(context.Background()) }()
+	wait.Until(t, "a drain", func() bool { return hotline.Draining(srv) })
+	if _, err := link.Greet(t.Context(), conn, &wire.Hello{Oldest: wire.Version, Newest: wire.Version, MaxMessage: 1 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []wire.Kind{wire.KindGoaway, wire.KindBye} {
+		if h, err := conn.Next(); err != nil || h.Kind != want {
+			t.Errorf("the next frame: got %v, %v, want %v", h.Kind, err, want)
+		}
+	}
+	conn.Close()
+	if err := wait.Receive(t, "the end of Shutdown", down); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+// connectSilently connects to a server and says nothing.
+func connectSilently(t *testing.T, address string) io.Closer {
+	t.Helper()
+	scheme, where, _ := strings.Cut(address, "://")
+	var conn io.Closer
+	var err error
+	switch scheme {
+	case "shm":
+		conn, err = shm.Dial(t.Context(), where, nil)
+	case "unix":
+		conn, err = net.Dial("unix", where)
+	default:
+		conn, err = net.Dial("tcp", where)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 // serveOpened serves an echo service, and returns when clients in this process reach it.

@@ -146,6 +146,16 @@ func Draining(s *Server) bool {
 	return len(s.hosts) == 0
 }
 
+// Greetings returns the number of connections whose handshake is under way, of clients in other processes.
+func Greetings(s *Server) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.hosts {
+		n += len(h.greeting)
+	}
+	return n
+}
+
 // AcceptFrom has the only service of s, which is being served, take connections from accept too. close is called when s stops.
 func AcceptFrom(s *Server, accept func() (link.Conn, error), close func() error) {
 	s.mu.Lock()

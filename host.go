@@ -34,6 +34,9 @@ type host struct {
 	greeting  chan struct{}  // a place for each handshake under way
 	stopping  chan struct{}  // closed when drain begins
 
+	greetings    context.Context // ends when drain's does: handshakes under way are given up then
+	endGreetings func()          // ends greetings
+
 	mu       sync.Mutex
 	links    map[*link.Server]struct{} // guarded by mu
 	draining context.Context           // guarded by mu: nil before drain, whose context it is
@@ -60,8 +63,10 @@ func (a acceptor[C]) Close() error               { return a.inner.Close() }
 func (a acceptor[C]) Addr() string               { return a.inner.Addr() }
 
 func newHost(s *Server, v *service, shared *link.Options, spinning *spin.Group) *host {
-	return &host{server: s, service: v, shared: shared, spin: spinning, greeting: make(chan struct{}, maxGreeting),
+	h := &host{server: s, service: v, shared: shared, spin: spinning, greeting: make(chan struct{}, maxGreeting),
 		stopping: make(chan struct{}), links: make(map[*link.Server]struct{})}
+	h.greetings, h.endGreetings = context.WithCancel(context.Background())
+	return h
 }
 
 // open claims the service's name and port, starts it, listens, and says that it is ready.
@@ -220,8 +225,10 @@ func (h *host) addresses() []string {
 	return all
 }
 
-// drain takes no more connections and calls, lets the calls in flight end until ctx does, and stops the service.
+// drain takes no more connections and calls, lets the handshakes under way and the calls in flight end until ctx does, and stops the
+// service.
 func (h *host) drain(ctx context.Context) error {
+	defer context.AfterFunc(ctx, h.endGreetings)()
 	err := h.tell(registry.Draining)
 	close(h.stopping)
 	h.closeListeners()
