@@ -13,7 +13,7 @@ import (
 )
 
 // maxGreeting bounds the handshakes that one service does at once, so that peers who connect and say nothing cost
-// little.
+// little. Those within this process are not counted: there are no such peers.
 const maxGreeting = 256
 
 // Where no connection can be taken, accept tries again after minAcceptPause, and then after twice the last pause, up to
@@ -47,9 +47,15 @@ func (h *host) accept(ln listener) {
 	}
 }
 
-// meet greets a new connection on a goroutine of its own.
+// meet greets a new connection on a goroutine of its own, once there is a place for it. One that has got none when drain begins is
+// closed.
 func (h *host) meet(conn link.Conn) {
-	h.greeting <- struct{}{}
+	select {
+	case h.greeting <- struct{}{}:
+	case <-h.stopping:
+		conn.Close()
+		return
+	}
 	h.accepting.Go(func() {
 		defer func() { <-h.greeting }()
 		h.greet(conn)

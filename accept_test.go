@@ -120,6 +120,46 @@ func TestSilentConnectionHoldsUpNoEnd(t *testing.T) {
 	}
 }
 
+// TestManySilentConnections: where there are more connections on which nothing is said than are greeted at once, a client in the
+// server's process does not wait for them, and those that are not being greeted when a drain begins are closed.
+func TestManySilentConnections(t *testing.T) {
+	t.Parallel()
+	srv := &hotline.Server{TCPBind: "127.0.0.1:0", HandshakeTimeout: time.Hour}
+	dir := serve(t, srv, new(echoServer))
+	address := strings.TrimPrefix(addressOf(t, dir, "tcp"), "tcp://")
+	var silent []net.Conn
+	for range hotline.MaxGreeting + 10 {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		silent = append(silent, conn)
+	}
+	wait.Until(t, "as many handshakes as there may be", func() bool { return hotline.Greetings(srv) == hotline.MaxGreeting })
+	var c echoClient
+	connected := make(chan error, 1)
+	go func() { connected <- (&hotline.Dialer{Server: srv}).Connect(t.Context(), &c, "inproc://") }()
+	if err := wait.Receive(t, "the end of Connect", connected); err != nil {
+		t.Fatal(err)
+	}
+	if sum, err := c.Sum(t.Context(), 2, 3); err != nil || sum != 5 {
+		t.Errorf("Sum(2, 3): got %d, %v", sum, err)
+	}
+	c.Close()
+	down := make(chan error, 1)
+	go func() { down <- srv.Shutdown(context.Background()) }()
+	for _, conn := range silent[hotline.MaxGreeting:] {
+		wait.Return(t, "the end of a connection", func() {
+			if n, err := conn.Read(make([]byte, 1)); err == nil {
+				t.Errorf("%d bytes came", n)
+			}
+		})
+	}
+	wait.Return(t, "the end of Close", func() { srv.Close() })
+	wait.Receive(t, "the end of Shutdown", down)
+}
+
 // TestGreetingDuringDrainSucceeds: a client that connected before a drain and speaks during it is welcome, and told of the drain.
 func TestGreetingDuringDrainSucceeds(t *testing.T) {
 	t.Parallel()

@@ -146,6 +146,9 @@ func Draining(s *Server) bool {
 	return len(s.hosts) == 0
 }
 
+// MaxGreeting is the most that Greetings returns for a server of one service.
+const MaxGreeting = maxGreeting
+
 // Greetings returns the number of connections whose handshake is under way, of clients in other processes.
 func Greetings(s *Server) (n int) {
 	s.mu.Lock()

@@ -31,7 +31,7 @@ type host struct {
 
 	listeners []listener
 	accepting sync.WaitGroup // accept loops, and handshakes under way
-	greeting  chan struct{}  // a place for each handshake under way
+	greeting  chan struct{}  // a place for each handshake under way over a listener
 	stopping  chan struct{}  // closed when drain begins
 
 	greetings    context.Context // ends when drain's does: handshakes under way are given up then

@@ -47,7 +47,7 @@ func (s *Server) dialInproc(ctx context.Context, t *target) (*inprocEnd, error) 
 	}
 	h, m := s.hosts[i], &meeting{done: make(chan struct{})}
 	near, far := pipe.New("inproc://" + h.service.base.name)
-	h.meet(&inprocEnd{far, m}) // under the lock: once hosts is empty, no connection is met any more
+	h.accepting.Go(func() { h.greet(&inprocEnd{far, m}) }) // under the lock: once hosts is empty, there are no more
 	return &inprocEnd{near, m}, nil
 }
 
