@@ -2,6 +2,7 @@ package shm_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -227,4 +228,32 @@ func TestBadOffer(t *testing.T) {
 			wait.Until(t, "descriptors are left", func() bool { return descriptors(t) <= before+1 }) // the listener's
 		})
 	}
+}
+
+// TestSemaphoreForDoorbell: an eventfd that a read does not empty ends the connection, and does not keep its reader busy.
+func TestSemaphoreForDoorbell(t *testing.T) {
+	o := goodOffer(t)
+	bell := must(unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK|unix.EFD_SEMAPHORE))(t)
+	if _, err := unix.Write(bell, binary.NativeEndian.AppendUint64(nil, 1<<62)); err != nil {
+		t.Fatal(err)
+	}
+	o.replace(3, bell)
+	path := fakeListener(t, func(sock *net.UnixConn) {
+		_, _, _ = sock.WriteMsgUnix(o.reply, unix.UnixRights(o.fds...), nil)
+		for _, fd := range o.fds {
+			_ = unix.Close(fd)
+		}
+		_, _ = sock.Read(make([]byte, 1)) // until the client has gone
+	})
+	conn, err := shm.Dial(t.Context(), path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	wait.Return(t, "Next with a semaphore for a doorbell", func() {
+		var protocol *wire.ProtocolError
+		if _, err := conn.Next(); !errors.As(err, &protocol) {
+			t.Errorf("Next: %v, want a protocol error", err)
+		}
+	})
 }

@@ -23,7 +23,8 @@ func createBell() (fd int, err error) {
 }
 
 // checkBell reports whether a descriptor that the peer has sent is an eventfd. Anything else could be readable
-// for ever, and would turn a sleep into a busy loop.
+// for ever, and would turn a sleep into a busy loop. So could an eventfd that counts as a semaphore: its name is the
+// same, and bed.wait finds it out.
 func checkBell(fd int) error {
 	kind, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
 	if err != nil {
@@ -35,6 +36,10 @@ func checkBell(fd int) error {
 	return nil
 }
 
+// mostVain is how many rings in a row may be for nothing. A late ring for a frame that was taken already is one, so
+// honest peers may come to as many as they have writers that were held up.
+const mostVain = 1000
+
 // bed is where a reader sleeps: its own end of a doorbell, in Go's poller.
 type bed struct {
 	file  *os.File
@@ -42,6 +47,7 @@ type bed struct {
 	tryFn func(fd uintptr) bool // try, made a func once
 	err   error                 // what try found; used within wait
 	late  bool                  // the deadline in the poller has passed and is to be taken away; used within wait
+	vain  int                   // rings in a row for nothing, the doorbell never at rest between them; used within wait
 	count []byte                // what an eventfd is read into: 8 bytes
 	into  [][]byte              // count alone, as preadv2 takes it: kept, so that a sleep does not allocate
 }
@@ -65,6 +71,8 @@ func newBed(fd int) (*bed, error) {
 }
 
 // wait sleeps until the doorbell rings or somebody calls rouse. It may return for no reason. One goroutine at a time may wait.
+// The error is a [*wire.ProtocolError] for a doorbell that goes on ringing for nothing, which costs the peer nothing where it
+// counts as a semaphore: a read takes 1 of its count, and leaves the rest.
 //
 // ready is asked after the last rouse that could be taken for an old one was forgotten, and before the sleep: rouse
 // after ready has answered ends the wait.
@@ -76,18 +84,25 @@ func (b *bed) wait(ready func() bool) error {
 		}
 	}
 	if ready() {
+		b.vain = 0
 		return nil
 	}
 	b.err = nil
 	err := b.conn.Read(b.tryFn)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		b.late = true
 		return nil
+	case err != nil:
+		return err
+	case b.err != nil:
+		return b.err
+	case ready():
+		b.vain = 0
+	case b.vain > mostVain:
+		return wire.ProtocolErrorf("the doorbell rang %d times for nothing", b.vain)
 	}
-	if err == nil {
-		err = b.err
-	}
-	return err
+	return nil
 }
 
 // try takes the doorbell's count if there is any. The peer shares the file's flags and could make it a blocking one at any
@@ -102,8 +117,10 @@ func (b *bed) try(fd uintptr) bool {
 		case unix.EINTR:
 			continue
 		case unix.EAGAIN:
+			b.vain = 0
 			return false
 		case nil:
+			b.vain++
 		default:
 			b.err = os.NewSyscallError("read", err)
 		}
