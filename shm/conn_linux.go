@@ -311,6 +311,7 @@ func (c *Conn) end(cause error, bit uint32) {
 	c.mu.Unlock()
 	if first {
 		close(c.over)
+		c.bell.close() // here and not in release: who is held up in a ring may be the one that would call Close
 	}
 	if c.asleep.Load() {
 		c.bed.rouse()

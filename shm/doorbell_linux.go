@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync/atomic"
+	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -105,26 +106,31 @@ func (b *bed) wait(ready func() bool) error {
 	return nil
 }
 
-// try takes the doorbell's count if there is any. The peer shares the file's flags and could make it a blocking one at any
-// time, so the call itself says that it must not block.
+// try takes the doorbell's count if there is any.
 func (b *bed) try(fd uintptr) bool {
+	switch err := takeCount(int(fd), b.into); err {
+	case unix.EAGAIN:
+		b.vain = 0
+		return false
+	case nil:
+		b.vain++
+	default:
+		b.err = os.NewSyscallError("read", err)
+	}
+	return true
+}
+
+// takeCount takes an eventfd's count, if there is any, to into, which is 8 bytes. The peer shares the file's flags and could
+// make it a blocking one at any time, so the call itself says that it must not block.
+func takeCount(fd int, into [][]byte) error {
 	for {
-		_, err := unix.Preadv2(int(fd), b.into, -1, unix.RWF_NOWAIT)
+		_, err := unix.Preadv2(fd, into, -1, unix.RWF_NOWAIT)
 		if err == unix.EOPNOTSUPP || err == unix.ENOSYS { // a kernel before 5.8
-			_, err = unix.Read(int(fd), b.count)
+			_, err = unix.Read(fd, into[0])
 		}
-		switch err {
-		case unix.EINTR:
-			continue
-		case unix.EAGAIN:
-			b.vain = 0
-			return false
-		case nil:
-			b.vain++
-		default:
-			b.err = os.NewSyscallError("read", err)
+		if err != unix.EINTR {
+			return err
 		}
-		return true
 	}
 }
 
@@ -135,48 +141,87 @@ func (b *bed) rouse() { _ = b.file.SetReadDeadline(longAgo) }
 func (b *bed) close() { _ = b.file.Close() }
 
 // bell is the peer's doorbell as we ring it. It is not in Go's poller, which would be woken by our own ringing.
+//
+// A hostile peer can make a ring block, see addOne. Then a call and its thread are held up, and so one goroutine rings at a
+// time: those who come meanwhile leave it to that one, which rings again.
 type bell struct {
-	fd    int
-	users atomic.Int32 // goroutines that ring, and one for the owner until close; at 0 the last one closes fd
+	fd int // who has set ringing may use it, and who has mu while ringing is set
+
+	mu      sync.Mutex
+	ringing bool // somebody rings
+	wanted  bool // somebody was to be rung for since the last ring began
+	closed  bool
 }
 
 // newBell takes over fd.
-func newBell(fd int) *bell {
-	b := &bell{fd: fd}
-	b.users.Store(1)
-	return b
-}
+func newBell(fd int) *bell { return &bell{fd: fd} }
 
 // ring wakes the peer's reader. Any goroutine may call it at any time.
 func (b *bell) ring() {
-	for n := b.users.Load(); ; n = b.users.Load() {
-		if n == 0 {
-			return
-		}
-		if b.users.CompareAndSwap(n, n+1) {
-			break
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wanted = true
+	if b.ringing {
+		return
+	}
+	for b.wanted && !b.closed {
+		b.wanted, b.ringing = false, true
+		b.mu.Unlock()
+		addOne(b.fd)
+		b.mu.Lock()
+		b.ringing = false
+		if b.closed {
+			_ = unix.Close(b.fd) // close has left it to us
 		}
 	}
+}
+
+// addOne adds 1 to an eventfd's count. At its end the count has no room, and needs none: it does ring.
+//
+// The peer shares the file's flags and could make it a blocking one at any time, and there is no write to an eventfd that
+// says that it must not block: the kernel knows RWF_NOWAIT for reads of it alone. So the flag is set again each time. A
+// peer that takes it away between the two calls, from a full count, holds up who rings, until it takes the count or the
+// connection ends.
+func addOne(fd int) {
+	_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFL, unix.O_NONBLOCK)
 	var one [8]byte
 	binary.NativeEndian.PutUint64(one[:], 1)
 	for {
-		if _, err := unix.Write(b.fd, one[:]); err != unix.EINTR {
-			break // EAGAIN: the count is at its end, so that it does ring
+		if _, err := unix.Write(fd, one[:]); err != unix.EINTR {
+			return // EAGAIN: the count is at its end
 		}
 	}
-	b.release()
 }
 
-// close lets go of the doorbell. It doesn't wait for those who ring: a hostile peer may have made that block, which
-// taking the count away ends.
+// close lets go of the doorbell. It may be called more than once. It doesn't wait for who rings.
 func (b *bell) close() {
-	var count [8]byte
-	_, _ = unix.Preadv2(b.fd, [][]byte{count[:]}, -1, unix.RWF_NOWAIT)
-	b.release()
-}
-
-func (b *bell) release() {
-	if b.users.Add(-1) == 0 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return
+	}
+	b.closed = true
+	if b.ringing {
+		go b.free()
+	} else {
 		_ = unix.Close(b.fd)
 	}
+}
+
+// free lets go of who rings when the doorbell is closed. Where a hostile peer has made that block, taking the count away
+// ends it, unless the peer is quicker to fill it again; hence the loop.
+func (b *bell) free() {
+	for count := [][]byte{make([]byte, 8)}; b.takeRinging(count); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// takeRinging takes the count, and reports whether somebody rings.
+func (b *bell) takeRinging(count [][]byte) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ringing {
+		_ = takeCount(b.fd, count)
+	}
+	return b.ringing
 }

@@ -1,6 +1,10 @@
 package shm
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
 
 // Asleep reports whether Next sleeps, or is about to.
 func (c *Conn) Asleep() bool { return c.asleep.Load() }
@@ -61,6 +65,15 @@ func (c *Conn) Send(p []byte) error {
 
 // BlockBell makes the eventfd that the peer sleeps at a blocking one.
 func (c *Conn) BlockBell() error { return unix.SetNonblock(c.bell.fd, false) }
+
+// Bed returns a descriptor of the eventfd that c sleeps at, which is the caller's to close.
+func (c *Conn) Bed() (fd int, err error) {
+	callErr := c.bed.conn.Control(func(own uintptr) { fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) })
+	return fd, errors.Join(callErr, err)
+}
+
+// TakeCount takes an eventfd's count, if there is any.
+func TakeCount(fd int) error { return takeCount(fd, [][]byte{make([]byte, 8)}) }
 
 // Meetings returns how many rendezvous have begun and not ended.
 func (l *Listener) Meetings() int {

@@ -4,9 +4,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"hotline/internal/link"
 	"hotline/internal/wait"
@@ -229,4 +234,91 @@ func TestHostileDoorbell(t *testing.T) {
 		_ = server.Close()
 		<-result
 	})
+}
+
+// fullBell is the highest count that a write can give to an eventfd.
+var fullBell = binary.NativeEndian.AppendUint64(nil, math.MaxUint64-1)
+
+// TestHostileFullDoorbell: a peer that fills its doorbell, makes it a blocking one and says that it sleeps holds up no Write.
+func TestHostileFullDoorbell(t *testing.T) {
+	server, hostile := pair(t, nil)
+	bed := must(hostile.Bed())(t)
+	defer unix.Close(bed)
+	if _, err := unix.Write(bed, fullBell); err != nil {
+		t.Fatal(err)
+	}
+	in, _ := hostile.Words()
+	wait.Return(t, "writing to a peer whose doorbell is full", func() {
+		for id := range uint64(200) {
+			in.SetAsleep(1)
+			if err := unix.SetNonblock(bed, false); err != nil {
+				t.Error(err)
+			}
+			if err := server.Write(giveUp, call(id+1, 0), nil, nil); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// TestHostileRefilledDoorbell: a peer that does so all the time may hold up one Write at a time, until the connection ends: by
+// our Close or by the peer's.
+func TestHostileRefilledDoorbell(t *testing.T) {
+	for round := range 50 {
+		server, hostile := pair(t, nil)
+		bed := must(hostile.Bed())(t)
+		var stop atomic.Bool
+		var peer, writers sync.WaitGroup
+		if _, err := unix.Write(bed, fullBell); err != nil {
+			t.Fatal(err)
+		}
+		peer.Go(func() {
+			for !stop.Load() {
+				_ = unix.SetNonblock(bed, false)
+			}
+		})
+		peer.Go(func() {
+			for !stop.Load() {
+				_, _ = unix.Write(bed, fullBell)
+			}
+		})
+		in, _ := hostile.Words()
+		for range 3 {
+			writers.Go(func() {
+				for id := uint64(1); id <= 1000; id++ {
+					in.SetAsleep(1)
+					if err := server.Write(giveUp, call(id, 0), nil, nil); err != nil {
+						return
+					}
+				}
+			})
+		}
+		for range 20 * round { // so that it ends early and late
+			runtime.Gosched()
+		}
+		end := server.Close
+		if round%2 == 0 {
+			end = hostile.Close
+		}
+		_ = end()
+		wait.Return(t, "writing to a peer that refills its doorbell, after the connection's end", writers.Wait)
+		stop.Store(true)
+		gone := make(chan struct{})
+		go func() {
+			defer close(gone)
+			peer.Wait()
+		}()
+		wait.Until(t, "the peer's own writes don't return", func() bool {
+			_ = shm.TakeCount(bed)
+			select {
+			case <-gone:
+				return true
+			default:
+				return false
+			}
+		})
+		_ = unix.Close(bed)
+		_ = server.Close()
+		_ = hostile.Close()
+	}
 }

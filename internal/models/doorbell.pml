@@ -19,33 +19,35 @@ byte want;        /* the head that a writer waits for, 0 for nobody */
 bool bell;        /* the eventfd has a count */
 bool space;       /* the socket has an 's' for the writers */
 bool locked;      /* the writers' lock */
+bool ringing;     /* a writer rings, and does so for others that come meanwhile */
+bool wanted;      /* somebody is to be rung for; guarded, as ringing is, by a lock of the doorbell's */
 byte sent;        /* frames that a writer has begun */
 
 proctype Reader() {
 	bool rings;
-	byte wanted;
+	byte at;
 	do
 	:: head == FRAMES -> break
 	:: head != FRAMES && tail != head -> /* take a frame */
 #ifdef M_ROOM_FIRST
-		wanted = want;
+		at = want;
 		head++;
 #else
 		head++;
 #ifndef M_NO_ROOM
-		wanted = want;
+		at = want;
 #endif
 #endif
 		rings = false;
 		if
-		:: wanted != 0 && head >= wanted -> atomic { rings = (want != 0); want = 0 }
+		:: at != 0 && head >= at -> atomic { rings = (want != 0); want = 0 }
 		:: else
 		fi;
 		if
 		:: rings -> space = true
 		:: else
 		fi;
-		wanted = 0
+		at = 0
 	:: head != FRAMES && tail == head -> /* nothing there: sleep */
 		asleep = true;
 		if
@@ -96,12 +98,27 @@ proctype Writer() {
 		:: mine -> atomic { rings = asleep; asleep = false }
 		:: else
 		fi;
-#ifndef M_NO_RING
-		if
-		:: rings -> bell = true
-		:: else
-		fi
+#ifdef M_NO_RING
+		rings = false;
 #endif
+		if
+		:: rings -> atomic { wanted = true; rings = !ringing; ringing = true }
+		:: else
+		fi;
+		do
+		:: rings ->
+			atomic {
+				if
+				:: wanted -> wanted = false
+				:: else -> ringing = false; break
+				fi
+			};
+			bell = true;
+#ifdef M_RING_ONCE
+			atomic { wanted = false; ringing = false; break }
+#endif
+		:: else -> break
+		od
 	od
 }
 

@@ -35,7 +35,7 @@ func TestHybridLock(t *testing.T) {
 }
 
 func TestDoorbell(t *testing.T) {
-	finds := []string{"M_LOOK_FIRST", "M_RING_FIRST", "M_NO_RING", "M_NO_LOOK", "M_NO_ROOM", "M_ROOM_FIRST"}
+	finds := []string{"M_LOOK_FIRST", "M_RING_FIRST", "M_NO_RING", "M_RING_ONCE", "M_NO_LOOK", "M_NO_ROOM", "M_ROOM_FIRST"}
 	check(t, "doorbell.pml", []config{
 		{"room for one", "FRAMES=4 ROOM=1", finds, false},
 		{"room for two", "FRAMES=5 ROOM=2", finds[:len(finds)-1], false},
