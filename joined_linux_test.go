@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"hotline"
+	"hotline/internal/procstat"
 	"hotline/internal/transporttest"
 	"hotline/internal/wait"
 )
@@ -27,7 +28,7 @@ func TestFuturesAreWrittenTogether(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer peer.Process.Signal(syscall.SIGCONT)
-			wait.Until(t, "the server to have stopped", func() bool { return stopped(t, peer.Process.Pid) })
+			wait.Until(t, "the server to have stopped", func() bool { return procstat.Stopped(peer.Process.Pid) })
 			large := hotline.Start(func() ([]byte, error) { return c.EchoRaw(t.Context(), make([]byte, 8<<20)) })
 			wait.Until(t, "the request on its way", func() bool { return hotline.InFlight(c.Client()) == 1 })
 			const calls = 1000

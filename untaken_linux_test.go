@@ -2,16 +2,14 @@ package hotline_test
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
 	"hotline"
 	"hotline/internal/outcometest"
+	"hotline/internal/procstat"
 	"hotline/internal/wait"
 )
 
@@ -33,7 +31,7 @@ func TestUntakenCallGoesElsewhere(t *testing.T) {
 	if err := first.process.Signal(syscall.SIGSTOP); err != nil { // so that it takes nothing any more
 		t.Fatal(err)
 	}
-	wait.Until(t, "the server to have stopped", func() bool { return stopped(t, first.process.Pid) })
+	wait.Until(t, "the server to have stopped", func() bool { return procstat.Stopped(first.process.Pid) })
 	const calls = 8
 	var ledger outcometest.Ledger
 	var group sync.WaitGroup
@@ -56,19 +54,4 @@ func TestUntakenCallGoesElsewhere(t *testing.T) {
 	first.kill()
 	group.Wait()
 	ledger.Compare(t, outcometest.Marks(t, filepath.Join(dir, marksFile)))
-}
-
-// stopped reports whether every thread of a process is stopped: a signal takes its time.
-func stopped(t testing.TB, pid int) bool {
-	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-	if err != nil || len(stats) == 0 {
-		t.Fatalf("threads of process %d: %v", pid, err)
-	}
-	for _, name := range stats {
-		stat, err := os.ReadFile(name)
-		if _, state, ok := strings.Cut(string(stat), ") "); err != nil || !ok || state[0] != 'T' {
-			return false
-		}
-	}
-	return true
 }

@@ -14,6 +14,7 @@ import (
 
 	"hotline"
 	"hotline/internal/board"
+	"hotline/internal/procstat"
 	"hotline/internal/wait"
 )
 
@@ -96,6 +97,7 @@ func TestStatsOfHangingWorker(t *testing.T) {
 	pid := r.Status()[0].Workers[0].PID
 	syscall.Kill(pid, syscall.SIGSTOP)
 	defer syscall.Kill(pid, syscall.SIGCONT)
+	wait.Until(t, "the worker to have stopped", func() bool { return procstat.Stopped(pid) })
 	first := r.stats(1)
 	wait.Until(t, "figures that go on", func() bool {
 		s := r.stats(1)

@@ -34,6 +34,21 @@ func Read(pid int) (Process, error) {
 	return p, nil
 }
 
+// Stopped reports whether all threads of the process with this pid are stopped by a signal, which takes a moment.
+func Stopped(pid int) bool {
+	names, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid)) // the pattern is right
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return false
+		}
+		if thread, err := parse(text); err != nil || thread.State != 'T' {
+			return false
+		}
+	}
+	return len(names) > 0
+}
+
 // All returns the processes that can be seen. Those that end meanwhile may be missing.
 func All() (all []Process) {
 	names, _ := filepath.Glob("/proc/[0-9]*") // the pattern is right

@@ -33,6 +33,9 @@ func TestRead(t *testing.T) {
 	if !slices.ContainsFunc(All(), func(p Process) bool { return p.PID == want.PID && p.Group == want.Group }) {
 		t.Error("All does not have the test itself")
 	}
+	if Stopped(want.PID) || Stopped(1<<30) {
+		t.Error("what runs, or what is not there, is said to be stopped")
+	}
 	if p, err := Read(1 << 30); err == nil {
 		t.Errorf("a process with a pid out of range: %+v", p)
 	}
