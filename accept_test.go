@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -83,6 +84,9 @@ func TestAcceptRestsWhileItFails(t *testing.T) {
 // TestSilentConnectionHoldsUpNoEnd: a connection on which nothing is said is closed when the time of a drain is over.
 func TestSilentConnectionHoldsUpNoEnd(t *testing.T) {
 	for _, scheme := range []string{"shm", "unix", "tcp", "tls"} {
+		if scheme == "shm" && runtime.GOOS != "linux" {
+			continue // there is no shared memory
+		}
 		for _, end := range []struct {
 			by string
 			do func(t *testing.T, srv *hotline.Server)
@@ -109,9 +113,6 @@ func TestSilentConnectionHoldsUpNoEnd(t *testing.T) {
 					}}
 				}
 				dir := serve(t, srv, new(echoServer))
-				if scheme == "shm" && len(addressesOf(t, dir, scheme)) == 0 {
-					t.Skip("no shared memory here")
-				}
 				defer connectSilently(t, addressOf(t, dir, scheme)).Close()
 				wait.Until(t, "a connection that is being greeted", func() bool { return hotline.Greetings(srv) == 1 })
 				end.do(t, srv)

@@ -19,8 +19,8 @@ import (
 // Such a function has the form func([ctx context.Context,] args...) ([results...,] error): a call can always fail. Its
 // tag may have codec (raw, json, msgpack, cbor, gob or one of the Dialer's own; by default the server's choice, the
 // same at all instances of the service), name (of the method on the wire, where it differs from the field), timeout (a
-// duration such as "2s", for all attempts at the call together, beside the context's own deadline), idempotent ("true" where a call may be made twice, so that it is
-// made again when the link was lost in the middle) and oneway.
+// duration such as "2s", for all attempts at the call together, beside the context's own deadline), idempotent ("true"
+// where a call may be made twice, so that it is made again when the link was lost in the middle) and oneway.
 //
 // A function with oneway:"true" has no result but error, and returns when its arguments are on their way. nil means
 // that the method is executed once unless the link is lost, or the server refuses the call, meanwhile; nobody is told

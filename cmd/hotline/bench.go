@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"hotline"
-
 	"hotline/internal/plural"
 )
 

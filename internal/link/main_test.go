@@ -54,19 +54,20 @@ type pair struct {
 type config struct {
 	pipe           transporttest.PipeOptions
 	client, server link.Options
-	wrap           func(link.Conn) link.Conn // the client's connection
+	wrap, wrapFar  func(link.Conn) link.Conn // the client's connection, and the server's
 }
 
 // newPair connects a client to a server whose handler is h. Both end with the test, and nothing of them is left.
 func newPair(t testing.TB, h handler, change ...func(*config)) *pair {
 	t.Helper()
-	c := config{wrap: func(c link.Conn) link.Conn { return c }}
+	as := func(c link.Conn) link.Conn { return c }
+	c := config{wrap: as, wrapFar: as}
 	c.client.Buffers, c.server.Buffers = &link.Buffers{Poison: true}, &link.Buffers{Poison: true}
 	for _, f := range change {
 		f(&c)
 	}
 	near, far := transporttest.Pipe(&c.pipe)
-	server, err := link.NewServer(far, h, &c.server, nil)
+	server, err := link.NewServer(c.wrapFar(far), h, &c.server, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

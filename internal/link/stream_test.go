@@ -746,16 +746,9 @@ func TestSendAfterTheEndOfWhatIsNotReceived(t *testing.T) {
 // client that has the reply takes a credit for a fault of the protocol, which ends the link.
 func TestCreditComesBeforeTheReply(t *testing.T) {
 	wait.Bubble(t, func(t *testing.T) {
-		near, far := transporttest.Pipe(nil)
 		var sent []wire.Kind
 		held := make(chan struct{})
-		server, err := link.NewServer(&hooked{far, func(h *wire.Header) {
-			if h.Kind == wire.KindCredit {
-				close(held)
-				time.Sleep(time.Second) // all that can happen does
-			}
-			sent = append(sent, h.Kind)
-		}}, handler(func(_ context.Context, c *link.Incoming) error {
+		p := newPair(t, func(_ context.Context, c *link.Incoming) error {
 			go func() {
 				for {
 					if _, err := c.Stream.Recv(); err != nil {
@@ -765,15 +758,18 @@ func TestCreditComesBeforeTheReply(t *testing.T) {
 			}()
 			<-held
 			return nil
-		}), nil, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		client, err := link.NewClient(near, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := open(t, t.Context(), client, 0, nil, true, false)
+		}, func(c *config) {
+			c.wrapFar = func(far link.Conn) link.Conn {
+				return &hooked{far, func(h *wire.Header) {
+					if h.Kind == wire.KindCredit {
+						close(held)
+						time.Sleep(time.Second) // all that can happen does
+					}
+					sent = append(sent, h.Kind)
+				}}
+			}
+		})
+		s := open(t, t.Context(), p.client, 0, nil, true, false)
 		for n := range 30 {
 			if err := s.Send(pattern(1000, uint64(n))); err != nil {
 				t.Fatal(err)
@@ -783,12 +779,11 @@ func TestCreditComesBeforeTheReply(t *testing.T) {
 		if _, err := finish(s); err != nil {
 			t.Error(err)
 		}
-		client.Close()
-		server.Close()
-		server.Wait()
+		p.client.Close()
+		p.server.Close()
+		p.server.Wait()
 		if want := []wire.Kind{wire.KindCredit, wire.KindReply}; !slices.Equal(sent, want) {
 			t.Errorf("the server sent %v, want %v", sent, want)
 		}
-		time.Sleep(time.Minute) // the sentry goes when it has seen nothing for a while
 	})
 }

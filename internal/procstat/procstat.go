@@ -21,8 +21,10 @@ type Process struct {
 func (p Process) Ended() bool { return p.State == 'Z' || p.State == 'X' }
 
 // Read returns the process with this pid. It fails where there is none.
-func Read(pid int) (Process, error) {
-	name := fmt.Sprintf("/proc/%d/stat", pid)
+func Read(pid int) (Process, error) { return read(fmt.Sprintf("/proc/%d/stat", pid)) }
+
+// read reads the file of a process, or of a thread.
+func read(name string) (Process, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return Process{}, err
@@ -38,11 +40,7 @@ func Read(pid int) (Process, error) {
 func Stopped(pid int) bool {
 	names, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid)) // the pattern is right
 	for _, name := range names {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return false
-		}
-		if thread, err := parse(text); err != nil || thread.State != 'T' {
+		if thread, err := read(name); err != nil || thread.State != 'T' {
 			return false
 		}
 	}
